@@ -7,7 +7,12 @@ use crate::shell::{cargo, run};
 pub fn quickstart() -> Outcome {
     run(&mut cargo(&["build", "--release"]))?;
     run(&mut cargo(&[
-        "run", "--release", "--quiet", "--", "run", "scripts/quickstart.rhai",
+        "run",
+        "--release",
+        "--quiet",
+        "--",
+        "run",
+        "scripts/quickstart.rhai",
     ]))
 }
 
@@ -15,10 +20,20 @@ pub fn quickstart() -> Outcome {
 pub fn check() -> Outcome {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     run(&mut cargo(&[
-        "clippy", "--workspace", "--all-targets", "--", "--deny", "warnings",
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
     ]))?;
-    run(cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])
-        .env("RUSTDOCFLAGS", "--deny warnings"))
+    run(cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ])
+    .env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 /// Everything that must hold: `check`, then all tests (tidy, golden scripts, examples included).

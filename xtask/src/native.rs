@@ -71,16 +71,21 @@ fn compile_all(pieces: &Pieces, compiler: &str, sources: Vec<PathBuf>, out: &Pat
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("a worker died".into())))
+        threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err("a worker died".into()))
+        })
     })
 }
 
 /// A C++ compiler that knows C++20.
 fn compiler() -> Outcome<String> {
     let own = std::env::var("CXX").ok();
-    let names = own.iter().map(String::as_str).chain(["c++", "g++", "clang++"]);
+    let names = own
+        .iter()
+        .map(String::as_str)
+        .chain(["c++", "g++", "clang++"]);
     for name in names {
         let mut probe = Command::new(name);
         probe.args(["-std=c++20", "-fsyntax-only", "-x", "c++", "/dev/null"]);

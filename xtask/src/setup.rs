@@ -69,9 +69,10 @@ pub fn run(backend: &str) -> Outcome {
 /// CUDA where a driver is loaded that can run it, else the CPU.
 fn detect() -> &'static str {
     let version = fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
-    let major = version
-        .split_whitespace()
-        .find_map(|word| word.split_once('.').and_then(|(m, _)| m.parse::<u32>().ok()));
+    let major = version.split_whitespace().find_map(|word| {
+        word.split_once('.')
+            .and_then(|(m, _)| m.parse::<u32>().ok())
+    });
     match major {
         Some(580..) => "cuda13",
         Some(525..) => "cuda12",

@@ -1,0 +1,52 @@
+//! A directory in Hugging Face layout, being written.
+
+use crate::error::{Error, Result};
+use crate::mlx::Array;
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A model folder. Each file appears whole or not at all.
+#[derive(Clone, Debug)]
+pub struct ModelDir {
+    path: PathBuf,
+}
+
+impl ModelDir {
+    /// The folder, made if it is not there.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        fs::create_dir_all(&path).map_err(Error::io(&path))?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a JSON file, indented.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.path.join(name);
+        let text = serde_json::to_string_pretty(value).map_err(|e| Error::file(&path, e))?;
+        write_file(&path, text.as_bytes())
+    }
+
+    /// Writes a file of arrays.
+    pub fn write_weights(&self, name: &str, arrays: &[(String, Array)]) -> Result<()> {
+        super::write(&self.path.join(name), arrays)
+    }
+}
+
+/// Writes a file aside, makes sure that it is on the disk, and renames it.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let aside = path.with_extension("partial");
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(Error::io(path))
+}

@@ -1,0 +1,80 @@
+//! Which processor computes.
+
+use crate::error::{Error, Result};
+use mlx_rs::{Device, DeviceType};
+
+/// A processor that MLX can compute on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Cpu,
+    Gpu,
+}
+
+impl Kind {
+    /// The name in settings and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// The device in use; MLX chooses the GPU where it has one.
+pub fn current() -> Kind {
+    match Device::try_default().and_then(|device| device.get_type()) {
+        Ok(DeviceType::Gpu) => Kind::Gpu,
+        _ => Kind::Cpu,
+    }
+}
+
+/// Whether this MLX can compute on a GPU of this machine.
+pub fn gpu_available() -> bool {
+    let mut available = false;
+    let _ = super::raw::status(|| {
+        // SAFETY: the device handle is not freed before the call returns.
+        unsafe {
+            let device = mlx_sys::mlx_device_new_type(mlx_sys::mlx_device_type__MLX_GPU, 0);
+            let status = mlx_sys::mlx_device_is_available(&mut available, device);
+            mlx_sys::mlx_device_free(device);
+            status
+        }
+    });
+    available
+}
+
+/// Chooses the device by its name, `cpu` or `gpu`.
+///
+/// # Errors
+/// An unknown name, or a GPU where there is none.
+pub fn select(name: &str) -> Result<()> {
+    let device = match name {
+        "cpu" => Device::cpu(),
+        "gpu" if gpu_available() => Device::gpu(),
+        "gpu" => {
+            return Err(Error::Unsupported(
+                "this MLX has no GPU here; on Linux with an NVIDIA card run \
+                 `cargo xtask setup --backend cuda13`, or use --device cpu"
+                    .into(),
+            ));
+        }
+        other => return Err(Error::value("device", other, "cpu or gpu")),
+    };
+    Device::set_default(&device);
+    Ok(())
+}
+
+/// The release of the MLX library in use.
+pub fn mlx_version() -> String {
+    let mut text = String::from("unknown");
+    // SAFETY: the string is freed after it is copied.
+    unsafe {
+        let mut version = mlx_sys::mlx_string_new();
+        if mlx_sys::mlx_version(&mut version) == 0 {
+            let bytes = std::ffi::CStr::from_ptr(mlx_sys::mlx_string_data(version));
+            text = bytes.to_string_lossy().into_owned();
+        }
+        mlx_sys::mlx_string_free(version);
+    }
+    text
+}

@@ -1,0 +1,33 @@
+//! The interrupt flag: set by a signal or a front end, polled by every long loop.
+//!
+//! The flag stays set until the next cell begins. A script's `try` may catch the error that an
+//! interrupt makes inside a closure, but the next operation sees the flag again.
+
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static FLAG: AtomicBool = AtomicBool::new(false);
+
+/// Asks whatever is running to stop at its next safe point.
+pub fn set() {
+    FLAG.store(true, Ordering::SeqCst);
+}
+
+/// Forgets a request, when new work begins.
+pub fn clear() {
+    FLAG.store(false, Ordering::SeqCst);
+}
+
+/// Whether a stop was asked for.
+pub fn is_set() -> bool {
+    FLAG.load(Ordering::Relaxed)
+}
+
+/// An error if a stop was asked for.
+pub fn check() -> Result<()> {
+    if is_set() {
+        Err(Error::Interrupted)
+    } else {
+        Ok(())
+    }
+}

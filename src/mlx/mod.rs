@@ -1,0 +1,39 @@
+//! The machine: device, memory, random keys, tracing, matrix products, the interrupt flag.
+//!
+//! The only room with `unsafe` and `mlx_sys`. Every other room takes [`Array`] from here.
+
+pub mod autograd;
+#[cfg(not(target_os = "macos"))]
+mod blas;
+mod bytes;
+pub mod device;
+pub mod interrupt;
+pub mod memory;
+pub mod random;
+mod raw;
+mod slice;
+
+pub use bytes::bytes;
+pub use mlx_rs::{Array, Dtype};
+pub use slice::{slice, slice_update};
+
+use crate::error::Result;
+
+/// Computes arrays now; everything before is only planned.
+pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<()> {
+    Ok(mlx_rs::transforms::eval(arrays)?)
+}
+
+/// Starts computing arrays and returns at once.
+pub fn async_eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<()> {
+    Ok(mlx_rs::transforms::async_eval(arrays)?)
+}
+
+/// The name of the matrix product in use on the CPU, as `doctor` shows it.
+pub fn blas_name() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "Accelerate"
+    } else {
+        "gemm (pure Rust, in this binary)"
+    }
+}

@@ -1,0 +1,5 @@
+//! Architectures, each defined once: training, decoding and batching run the same `forward`.
+
+pub mod qwen3;
+
+pub use qwen3::{Config, Qwen3};

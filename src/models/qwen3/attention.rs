@@ -1,0 +1,107 @@
+//! Grouped-query attention with normalised queries and keys.
+
+use super::Config;
+use crate::cache::{LayerCache, Mask};
+use crate::error::Result;
+use crate::mlx::Array;
+use crate::nn::params::{Params, Visit, join};
+use crate::nn::{Linear, Position, RmsNorm, Rope};
+use crate::tensor::dims3;
+use mlx_rs::fast::{ScaledDotProductAttentionMask, scaled_dot_product_attention};
+
+/// Queries of `num_attention_heads`, keys and values of `num_key_value_heads`.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    pub q_proj: Linear,
+    pub k_proj: Linear,
+    pub v_proj: Linear,
+    pub o_proj: Linear,
+    pub q_norm: RmsNorm,
+    pub k_norm: RmsNorm,
+    pub heads: i32,
+    pub kv_heads: i32,
+    pub head_dim: i32,
+    pub rope: Rope,
+}
+
+impl Attention {
+    /// An attention of the configuration's sizes with the given weights.
+    pub fn new(config: &Config, [q, k, v, o]: [Linear; 4], [qn, kn]: [RmsNorm; 2]) -> Self {
+        Self {
+            q_proj: q,
+            k_proj: k,
+            v_proj: v,
+            o_proj: o,
+            q_norm: qn,
+            k_norm: kn,
+            heads: config.num_attention_heads,
+            kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+            rope: Rope {
+                dims: config.head_dim,
+                base: config.rope_theta,
+            },
+        }
+    }
+
+    /// # Shapes
+    /// - x: `[B, L, E]`
+    /// - returns: `[B, L, E]`
+    pub fn forward(
+        &self,
+        x: &Array,
+        mask: &Mask,
+        cache: Option<&mut Box<dyn LayerCache>>,
+    ) -> Result<Array> {
+        let [b, l, _] = dims3(x, "attention input")?;
+        // 1. Project, and split into heads: [B, L, H, D].
+        let split = |y: Array, heads: i32| y.reshape(&[b, l, heads, self.head_dim]);
+        let q = split(self.q_proj.forward(x)?, self.heads)?;
+        let k = split(self.k_proj.forward(x)?, self.kv_heads)?;
+        let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
+        // 2. Normalise each head of queries and keys, then bring the heads forward: [B, H, L, D].
+        let forward = [0, 2, 1, 3];
+        let q = self.q_norm.forward(&q)?.transpose_axes(&forward)?;
+        let k = self.k_norm.forward(&k)?.transpose_axes(&forward)?;
+        let v = v.transpose_axes(&forward)?;
+        // 3. Rotate by position, and put the past before the new keys and values.
+        let position = cache
+            .as_ref()
+            .map_or(Position::Same(0), |cache| cache.position());
+        let q = self.rope.forward(&q, &position)?;
+        let k = self.rope.forward(&k, &position)?;
+        let (k, v) = match cache {
+            Some(cache) => cache.update_and_fetch(&k, &v)?,
+            None => (k, v),
+        };
+        // 4. Attend, join the heads, project.
+        let scale = (self.head_dim as f32).powf(-0.5);
+        let y = match mask {
+            Mask::None => scaled_dot_product_attention(&q, &k, &v, scale, None, None),
+            Mask::Causal => scaled_dot_product_attention(
+                &q,
+                &k,
+                &v,
+                scale,
+                ScaledDotProductAttentionMask::Causal,
+                None,
+            ),
+            Mask::Array(mask) => scaled_dot_product_attention(&q, &k, &v, scale, mask, None),
+        }?;
+        let y = y
+            .transpose_axes(&forward)?
+            .reshape(&[b, l, self.heads * self.head_dim])?;
+        self.o_proj.forward(&y)
+    }
+}
+
+impl Params for Attention {
+    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
+        self.q_proj.walk(&join(prefix, "q_proj"), visit)?;
+        self.k_proj.walk(&join(prefix, "k_proj"), visit)?;
+        self.v_proj.walk(&join(prefix, "v_proj"), visit)?;
+        self.o_proj.walk(&join(prefix, "o_proj"), visit)?;
+        self.q_norm.walk(&join(prefix, "q_norm"), visit)?;
+        self.k_norm.walk(&join(prefix, "k_norm"), visit)
+    }
+}

@@ -1,0 +1,109 @@
+//! The whole network.
+
+use super::Config;
+use super::block::Block;
+use crate::cache::{Cache, Mask};
+use crate::error::{Error, Result};
+use crate::mlx::{Array, Dtype};
+use crate::nn::params::{Params, Visit, join};
+use crate::nn::{Embedding, Linear, RmsNorm};
+use crate::tensor::dims2;
+
+/// A Qwen3 language model: embedding, blocks, norm, and a head that may share the embedding.
+#[derive(Clone, Debug)]
+pub struct Qwen3 {
+    pub config: Config,
+    pub embed_tokens: Embedding,
+    pub layers: Vec<Block>,
+    pub norm: RmsNorm,
+    /// `None` where the head is tied to the embedding.
+    pub lm_head: Option<Linear>,
+}
+
+impl Qwen3 {
+    /// Logits of every position.
+    ///
+    /// With a cache the tokens continue what it holds; without one they are whole sequences, as
+    /// in training. Padding on the right is harmless: no real token attends to what comes later.
+    ///
+    /// # Shapes
+    /// - ids: integers `[B, L]`
+    /// - returns: `[B, L, V]`
+    pub fn forward(&self, ids: &Array, cache: Option<&mut Cache>) -> Result<Array> {
+        self.head(&self.hidden(ids, cache)?)
+    }
+
+    /// The last hidden states, before the head.
+    ///
+    /// # Shapes
+    /// - ids: integers `[B, L]`
+    /// - returns: `[B, L, E]`
+    pub fn hidden(&self, ids: &Array, mut cache: Option<&mut Cache>) -> Result<Array> {
+        let [_, l] = dims2(ids, "token ids")?;
+        let mut h = self.embed_tokens.forward(ids)?;
+        let mask = match &cache {
+            Some(cache) => match cache.first() {
+                Some(first) if cache.len() == self.layers.len() => first.mask(l)?,
+                _ => {
+                    return Err(Error::value(
+                        "cache",
+                        format!("{} layers", cache.len()),
+                        &format!("the model's {} layers", self.layers.len()),
+                    ));
+                }
+            },
+            None if l == 1 => Mask::None,
+            None => Mask::Causal,
+        };
+        for (i, layer) in self.layers.iter().enumerate() {
+            let past = cache.as_mut().map(|cache| &mut cache[i]);
+            h = layer.forward(&h, &mask, past)?;
+        }
+        self.norm.forward(&h)
+    }
+
+    /// Logits of hidden states.
+    ///
+    /// # Shapes
+    /// - hidden: `[.., E]`
+    /// - returns: `[.., V]`
+    pub fn head(&self, hidden: &Array) -> Result<Array> {
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => self.embed_tokens.as_linear(hidden),
+        }
+    }
+
+    /// The element type of the weights.
+    pub fn dtype(&self) -> Dtype {
+        self.embed_tokens.weight.dtype()
+    }
+
+    /// An error if an id has no embedding.
+    pub fn check_ids(&self, ids: &[i32]) -> Result<()> {
+        let vocab_size = self.config.vocab_size;
+        match ids.iter().find(|id| !(0..vocab_size).contains(*id)) {
+            None => Ok(()),
+            Some(id) => Err(Error::TokenId {
+                id: i64::from(*id),
+                vocab_size,
+            }),
+        }
+    }
+}
+
+impl Params for Qwen3 {
+    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
+        let model = join(prefix, "model");
+        self.embed_tokens
+            .walk(&join(&model, "embed_tokens"), visit)?;
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            layer.walk(&join(&model, &format!("layers.{i}")), visit)?;
+        }
+        self.norm.walk(&join(&model, "norm"), visit)?;
+        match &mut self.lm_head {
+            Some(head) => head.walk(&join(prefix, "lm_head"), visit),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Root-mean-square normalisation (<https://arxiv.org/abs/1910.07467>).
+
+use super::params::{Params, Visit, join};
+use crate::error::Result;
+use crate::mlx::Array;
+
+/// `y = x / sqrt(mean(x^2) + eps) * weight` over the last axis.
+#[derive(Clone, Debug)]
+pub struct RmsNorm {
+    /// `[E]`
+    pub weight: Array,
+    pub eps: f32,
+}
+
+impl RmsNorm {
+    /// # Shapes
+    /// - x: `[.., E]`
+    /// - returns: `[.., E]`
+    pub fn forward(&self, x: &Array) -> Result<Array> {
+        Ok(mlx_rs::fast::rms_norm(x, Some(&self.weight), self.eps)?)
+    }
+}
+
+impl Params for RmsNorm {
+    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
+        visit(&join(prefix, "weight"), &mut self.weight)
+    }
+}

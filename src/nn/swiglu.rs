@@ -1,0 +1,35 @@
+//! The gated feed-forward layer (<https://arxiv.org/abs/2002.05202>).
+
+use super::linear::Linear;
+use super::params::{Params, Visit, join};
+use crate::error::Result;
+use crate::mlx::Array;
+use mlx_rs::ops::sigmoid;
+
+/// `y = down(silu(gate(x)) * up(x))`.
+#[derive(Clone, Debug)]
+pub struct SwiGlu {
+    pub gate_proj: Linear,
+    pub up_proj: Linear,
+    pub down_proj: Linear,
+}
+
+impl SwiGlu {
+    /// # Shapes
+    /// - x: `[.., E]`
+    /// - returns: `[.., E]`
+    pub fn forward(&self, x: &Array) -> Result<Array> {
+        let gate = self.gate_proj.forward(x)?;
+        let silu = gate.multiply(sigmoid(&gate)?)?;
+        self.down_proj
+            .forward(&silu.multiply(self.up_proj.forward(x)?)?)
+    }
+}
+
+impl Params for SwiGlu {
+    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
+        self.gate_proj.walk(&join(prefix, "gate_proj"), visit)?;
+        self.up_proj.walk(&join(prefix, "up_proj"), visit)?;
+        self.down_proj.walk(&join(prefix, "down_proj"), visit)
+    }
+}

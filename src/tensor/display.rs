@@ -1,0 +1,181 @@
+//! Arrays as text, in the manner of NumPy.
+
+use super::dtype;
+use crate::error::Result;
+use crate::mlx::{Array, Dtype, slice};
+use mlx_rs::ops;
+
+/// An axis longer than this is shown by its two ends.
+const LONGEST: i32 = 6;
+/// How much of each end is shown.
+const EDGE: i32 = 3;
+
+/// The values with shape and dtype; only what is shown is computed on the host.
+///
+/// A scalar is shown plain.
+pub fn show(a: &Array) -> Result<String> {
+    let shown = visible(a)?;
+    let cells = cells(&shown)?;
+    if a.ndim() == 0 {
+        return Ok(format!("{} ({})", cells[0], dtype::name(a.dtype())));
+    }
+    let width = cells.iter().map(String::len).max().unwrap_or(0);
+    let cells: Vec<String> = cells.iter().map(|c| format!("{c:>width$}")).collect();
+    let mut text = String::new();
+    let mut rest = cells.iter();
+    write_axis(&mut text, a.shape(), 0, &mut rest);
+    let shape: Vec<String> = a.shape().iter().map(i32::to_string).collect();
+    Ok(format!(
+        "{text}\nshape [{}], {}",
+        shape.join(", "),
+        dtype::name(a.dtype())
+    ))
+}
+
+/// The part of the array that is shown: the ends of every long axis.
+fn visible(a: &Array) -> Result<Array> {
+    let mut a = a.clone();
+    for axis in 0..a.ndim() {
+        let size = a.shape()[axis];
+        if size <= LONGEST {
+            continue;
+        }
+        let (mut start, mut stop) = (vec![0; a.ndim()], a.shape().to_vec());
+        stop[axis] = EDGE;
+        let head = slice(&a, &start, &stop)?;
+        (start[axis], stop[axis]) = (size - EDGE, size);
+        let tail = slice(&a, &start, &stop)?;
+        a = ops::concatenate(&[head, tail], axis as i32)?;
+    }
+    Ok(a)
+}
+
+/// The shown values as text, in order.
+fn cells(a: &Array) -> Result<Vec<String>> {
+    let a = a.contiguous()?;
+    a.eval()?;
+    if a.size() == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(match a.dtype() {
+        Dtype::Bool => list(a.to_vec_exact::<bool>()?),
+        Dtype::Uint64 => list(a.to_vec_exact::<u64>()?),
+        Dtype::Complex64 => a
+            .to_vec_exact::<mlx_rs::complex64>()?
+            .iter()
+            .map(|z| format!("{}{:+}j", float(f64::from(z.re)), z.im))
+            .collect(),
+        Dtype::Float64 => floats(&a.to_vec_exact::<f64>()?),
+        d if d.is_float() => {
+            let values = a.as_dtype(Dtype::Float32)?.to_vec_exact::<f32>()?;
+            floats(&values.iter().map(|x| f64::from(*x)).collect::<Vec<_>>())
+        }
+        _ => list(a.as_dtype(Dtype::Int64)?.to_vec_exact::<i64>()?),
+    })
+}
+
+fn list<T: ToString>(values: Vec<T>) -> Vec<String> {
+    values.iter().map(T::to_string).collect()
+}
+
+/// Numbers with as many decimals as the list needs, at most four; very large or small ones in
+/// powers of ten.
+fn floats(values: &[f64]) -> Vec<String> {
+    let finite = || values.iter().filter(|x| x.is_finite() && **x != 0.0);
+    let largest = finite().map(|x| x.abs()).fold(0.0, f64::max);
+    let smallest = finite().map(|x| x.abs()).fold(f64::INFINITY, f64::min);
+    if largest >= 1e6 || (smallest < 1e-4 && smallest.is_finite()) {
+        return values
+            .iter()
+            .map(|x| {
+                if x.is_finite() {
+                    format!("{x:.4e}")
+                } else {
+                    float(*x)
+                }
+            })
+            .collect();
+    }
+    let decimals = (1..=4)
+        .find(|d| {
+            let unit = 10f64.powi(*d);
+            finite().all(|x| ((x * unit).round() / unit - x).abs() <= x.abs() * 1e-6)
+        })
+        .unwrap_or(4) as usize;
+    values
+        .iter()
+        .map(|x| {
+            if x.is_finite() {
+                format!("{x:.decimals$}")
+            } else {
+                float(*x)
+            }
+        })
+        .collect()
+}
+
+fn float(x: f64) -> String {
+    match x {
+        x if x.is_nan() => "nan".into(),
+        x if x == f64::INFINITY => "inf".into(),
+        x if x == f64::NEG_INFINITY => "-inf".into(),
+        x => format!("{x:.4}"),
+    }
+}
+
+fn write_axis<'a>(
+    text: &mut String,
+    shape: &[i32],
+    depth: usize,
+    cells: &mut impl Iterator<Item = &'a String>,
+) {
+    let Some((size, inner)) = shape.split_first() else {
+        text.push_str(cells.next().map_or("", |cell| cell));
+        return;
+    };
+    let separator = match inner.len() {
+        0 => ", ".to_string(),
+        n => format!(",{}{}", "\n".repeat(n), " ".repeat(depth + 1)),
+    };
+    text.push('[');
+    let shown = (*size).min(2 * EDGE.max(LONGEST / 2));
+    for i in 0..shown {
+        if i > 0 {
+            text.push_str(&separator);
+        }
+        if *size > LONGEST && i == EDGE {
+            text.push_str("...");
+            text.push_str(&separator);
+        }
+        write_axis(text, inner, depth + 1, cells);
+    }
+    text.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_looks_like_numpy_s() {
+        let a = Array::from_slice(&[1.0f32, 2.5, -3.0, 4.0], &[2, 2]);
+        assert_eq!(
+            show(&a).unwrap(),
+            "[[ 1.0,  2.5],\n [-3.0,  4.0]]\nshape [2, 2], float32"
+        );
+    }
+
+    #[test]
+    fn long_axes_are_shortened_and_oddities_visible() {
+        let a = Array::arange::<_, i32>(None, 1000, None).unwrap();
+        assert_eq!(
+            show(&a).unwrap(),
+            "[  0,   1,   2, ..., 997, 998, 999]\nshape [1000], int32"
+        );
+        let odd = Array::from_slice(&[f32::NAN, f32::INFINITY, 1.0], &[3]);
+        assert_eq!(show(&odd).unwrap(), "[nan, inf, 1.0]\nshape [3], float32");
+        assert_eq!(show(&Array::from_f32(2.0)).unwrap(), "2.0 (float32)");
+        let empty = Array::from_slice::<f32>(&[], &[0]);
+        assert_eq!(show(&empty).unwrap(), "[]\nshape [0], float32");
+    }
+}

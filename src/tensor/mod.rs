@@ -1,0 +1,72 @@
+//! Array operations that mlx-rs lacks or spells awkwardly.
+
+pub mod display;
+pub mod dtype;
+pub mod mask;
+pub mod pad;
+pub mod select;
+
+pub use mask::causal_mask;
+pub use pad::{Side, pad_sequences};
+pub use select::selective_log_softmax;
+
+use crate::error::{Error, Result};
+use crate::mlx::{Array, Dtype};
+
+/// The two sizes of a matrix.
+pub fn dims2(a: &Array, what: &'static str) -> Result<[i32; 2]> {
+    <[i32; 2]>::try_from(a.shape()).map_err(|_| Error::shape(what, "[_, _]", a.shape()))
+}
+
+/// The three sizes of an array with three axes.
+pub fn dims3(a: &Array, what: &'static str) -> Result<[i32; 3]> {
+    <[i32; 3]>::try_from(a.shape()).map_err(|_| Error::shape(what, "[_, _, _]", a.shape()))
+}
+
+/// The four sizes of an array with four axes.
+pub fn dims4(a: &Array, what: &'static str) -> Result<[i32; 4]> {
+    <[i32; 4]>::try_from(a.shape()).map_err(|_| Error::shape(what, "[_, _, _, _]", a.shape()))
+}
+
+/// `i32` ids as an array of a shape.
+pub fn ids(ids: &[i32], shape: &[i32]) -> Array {
+    Array::from_slice(ids, shape)
+}
+
+/// A number of the dtype of `like`, so that it does not change the type of what it meets.
+pub fn scalar(value: f32, like: &Array) -> Result<Array> {
+    let dtype = if like.dtype().is_float() {
+        like.dtype()
+    } else {
+        Dtype::Float32
+    };
+    Ok(Array::from_f32(value).as_dtype(dtype)?)
+}
+
+/// The values as `f32`, whatever the dtype.
+pub fn to_f32(a: &Array) -> Result<Vec<f32>> {
+    let a = a.as_dtype(Dtype::Float32)?.contiguous()?;
+    a.eval()?;
+    if a.size() == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(a.to_vec_exact::<f32>()?)
+}
+
+/// The values as `i32`, whatever the dtype.
+pub fn to_i32(a: &Array) -> Result<Vec<i32>> {
+    let a = a.as_dtype(Dtype::Int32)?.contiguous()?;
+    a.eval()?;
+    if a.size() == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(a.to_vec_exact::<i32>()?)
+}
+
+/// The one value of a scalar array.
+pub fn item(a: &Array) -> Result<f32> {
+    if a.size() != 1 {
+        return Err(Error::shape("item", "one element", a.shape()));
+    }
+    Ok(to_f32(a)?[0])
+}
