@@ -5,10 +5,19 @@
 
 pub mod cache;
 pub mod checkpoint;
+pub mod data;
 pub mod error;
+pub mod generate;
 pub mod mlx;
 pub mod models;
 pub mod nn;
+pub mod optim;
+pub mod plot;
+pub mod rl;
+pub mod sampling;
+pub mod sft;
 pub mod tensor;
+pub mod text;
+pub mod train;
 
 pub use error::{Error, Result};

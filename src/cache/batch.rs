@@ -62,6 +62,10 @@ impl LayerCache for Batch {
         self.inner.size()
     }
 
+    fn contents(&self) -> (&Full, Vec<i32>) {
+        (&self.inner, self.left_padding.clone())
+    }
+
     fn state(&self) -> Vec<Array> {
         self.inner.state()
     }

@@ -158,6 +158,10 @@ impl LayerCache for Full {
         self.offset
     }
 
+    fn contents(&self) -> (&Full, Vec<i32>) {
+        (self, vec![0; self.rows()])
+    }
+
     fn state(&self) -> Vec<Array> {
         self.buffers
             .iter()

@@ -9,7 +9,7 @@ mod full;
 pub use batch::Batch;
 pub use full::Full;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mlx::Array;
 use crate::nn::Position;
 
@@ -48,6 +48,9 @@ pub trait LayerCache {
     /// How many tokens are held.
     fn size(&self) -> i32;
 
+    /// What is held, and how much of the start of each row is padding.
+    fn contents(&self) -> (&Full, Vec<i32>);
+
     /// The arrays to evaluate so that nothing is left to compute.
     fn state(&self) -> Vec<Array>;
 }
@@ -74,28 +77,34 @@ pub fn state(cache: &Cache) -> Vec<Array> {
 
 /// One cache of several that were filled apart: rows one after another, the shorter ones padded
 /// on the left. Where all are equally long no padding is needed, and no mask ever after.
-pub fn merge(parts: Vec<Vec<Full>>) -> Result<Cache> {
-    let lengths: Vec<i32> = parts
-        .iter()
-        .map(|part| part.first().map_or(0, LayerCache::size))
-        .collect();
-    let longest = lengths.iter().copied().max().unwrap_or(0);
+///
+/// # Errors
+/// Caches of different depth.
+pub fn merge(parts: &[Cache]) -> Result<Cache> {
     let layers = parts.first().map_or(0, Vec::len);
-    let equal = lengths.iter().all(|length| *length == longest);
-    let mut padding = Vec::new();
-    for (part, length) in parts.iter().zip(&lengths) {
-        let rows = part.first().map_or(0, Full::rows);
-        padding.extend(std::iter::repeat_n(longest - length, rows));
+    if let Some(other) = parts.iter().find(|part| part.len() != layers) {
+        let found = format!("caches of {layers} and {} layers", other.len());
+        return Err(Error::value("merge", found, "caches of one model"));
     }
-    let mut merged: Cache = Vec::with_capacity(layers);
-    for layer in 0..layers {
-        let of_layer: Vec<&Full> = parts.iter().map(|part| &part[layer]).collect();
-        let joined = Full::join(&of_layer, longest)?;
-        merged.push(if equal {
-            Box::new(joined)
-        } else {
-            Box::new(Batch::new(joined, padding.clone()))
-        });
-    }
-    Ok(merged)
+    (0..layers)
+        .map(|layer| {
+            let of_layer: Vec<_> = parts.iter().map(|part| part[layer].contents()).collect();
+            merge_layer(&of_layer)
+        })
+        .collect()
+}
+
+fn merge_layer(parts: &[(&Full, Vec<i32>)]) -> Result<Box<dyn LayerCache>> {
+    let longest = parts.iter().map(|(full, _)| full.size()).max().unwrap_or(0);
+    let padding: Vec<i32> = parts
+        .iter()
+        .flat_map(|(full, padding)| padding.iter().map(|pad| pad + longest - full.size()))
+        .collect();
+    let fulls: Vec<&Full> = parts.iter().map(|(full, _)| *full).collect();
+    let joined = Full::join(&fulls, longest)?;
+    Ok(if padding.iter().all(|pad| *pad == 0) {
+        Box::new(joined)
+    } else {
+        Box::new(Batch::new(joined, padding))
+    })
 }

@@ -68,7 +68,10 @@ mod tests {
     fn a_part_is_read_and_replaced() {
         let a = Array::from_slice(&[1i32, 2, 3, 4, 5, 6], &[2, 3]);
         let part = slice(&a, &[0, 1], &[2, 3]).unwrap();
-        assert_eq!(part.contiguous().unwrap().to_vec_exact::<i32>().unwrap(), [2, 3, 5, 6]);
+        assert_eq!(
+            part.contiguous().unwrap().to_vec_exact::<i32>().unwrap(),
+            [2, 3, 5, 6]
+        );
         let changed = slice_update(&a, &Array::from_int(0), &[1, 0], &[2, 2]).unwrap();
         assert_eq!(changed.to_vec_exact::<i32>().unwrap(), [1, 2, 3, 0, 0, 6]);
         assert_eq!(a.to_vec_exact::<i32>().unwrap(), [1, 2, 3, 4, 5, 6]);

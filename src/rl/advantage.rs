@@ -1,0 +1,260 @@
+//! How much better a completion is than its group.
+
+use crate::error::{Error, Result};
+
+/// What a centred reward is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// The deviation of its group.
+    #[default]
+    Group,
+    /// The deviation of all rewards (<https://arxiv.org/abs/2508.08221>).
+    Batch,
+    /// Nothing, as in Dr. GRPO (<https://arxiv.org/abs/2503.20783>).
+    None,
+}
+
+impl Scale {
+    /// The scale of a name.
+    ///
+    /// # Errors
+    /// An unknown name; the error lists the known ones.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "group" => Ok(Self::Group),
+            "batch" => Ok(Self::Batch),
+            "none" => Ok(Self::None),
+            other => Err(Error::setting(
+                "scale_rewards",
+                other,
+                "group, batch or none",
+            )),
+        }
+    }
+}
+
+/// How several rewards become one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aggregation {
+    #[default]
+    SumThenNormalize,
+    /// Each reward is normalised in its group first (GDPO).
+    NormalizeThenSum,
+}
+
+impl Aggregation {
+    /// The aggregation of a name.
+    ///
+    /// # Errors
+    /// An unknown name; the error lists the known ones.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "sum_then_normalize" => Ok(Self::SumThenNormalize),
+            "normalize_then_sum" => Ok(Self::NormalizeThenSum),
+            other => Err(Error::setting(
+                "multi_objective_aggregation",
+                other,
+                "sum_then_normalize or normalize_then_sum",
+            )),
+        }
+    }
+}
+
+/// Settings, under TRL's names.
+#[derive(Clone, Debug, Default)]
+pub struct AdvantageSettings {
+    pub scale_rewards: Scale,
+    /// One weight for each reward; empty means 1 each.
+    pub reward_weights: Vec<f64>,
+    pub multi_objective_aggregation: Aggregation,
+}
+
+/// Keeps a division from a deviation of 0; TRL's number.
+const EPS: f64 = 1e-4;
+
+/// Rewards minus the mean of their group, divided by what `settings` say.
+///
+/// Deviations are sample deviations (n - 1). `None` is a reward that could not be scored: a row
+/// without any score, or alone in its group, has the advantage 0.
+///
+/// # Shapes
+/// - rewards: `P * G` rows of K rewards, the G completions of a prompt adjacent
+/// - returns: `P * G` numbers
+///
+/// # Errors
+/// Rows that do not divide into groups, another number of weights than rewards, a reward that is
+/// not finite.
+pub fn advantages(
+    rewards: &[Vec<Option<f64>>],
+    num_generations: usize,
+    settings: &AdvantageSettings,
+) -> Result<Vec<f64>> {
+    let columns = rewards.first().map_or(1, Vec::len);
+    let weights = check(rewards, columns, num_generations, settings)?;
+    let grouped = |values: &[f64], f: &dyn Fn(&[f64]) -> Vec<f64>| -> Vec<f64> {
+        values.chunks(num_generations).flat_map(f).collect()
+    };
+    let advantages = match settings.multi_objective_aggregation {
+        Aggregation::SumThenNormalize => {
+            let sums: Vec<f64> = rewards.iter().map(|row| weighted(row, &weights)).collect();
+            let centred = grouped(&sums, &centre);
+            match settings.scale_rewards {
+                Scale::None => centred,
+                Scale::Batch => {
+                    let deviation = deviation(&sums);
+                    centred.iter().map(|a| a / (deviation + EPS)).collect()
+                }
+                Scale::Group => grouped(&sums, &normalize),
+            }
+        }
+        Aggregation::NormalizeThenSum => {
+            let mut normalized = vec![vec![None; columns]; rewards.len()];
+            for column in 0..columns {
+                let values: Vec<f64> = rewards
+                    .iter()
+                    .map(|row| row[column].unwrap_or(f64::NAN))
+                    .collect();
+                for (row, value) in grouped(&values, &normalize).into_iter().enumerate() {
+                    normalized[row][column] = Some(value).filter(|value| !value.is_nan());
+                }
+            }
+            let unscorable = |row: usize| rewards[row].iter().all(Option::is_none);
+            let sums: Vec<f64> = (0..rewards.len())
+                .map(|row| match unscorable(row) {
+                    true => f64::NAN,
+                    false => normalized[row]
+                        .iter()
+                        .zip(&weights)
+                        .map(|(value, weight)| value.unwrap_or(0.0) * weight)
+                        .sum(),
+                })
+                .collect();
+            normalize(&sums)
+        }
+    };
+    Ok(advantages
+        .into_iter()
+        .map(|a| if a.is_nan() { 0.0 } else { a })
+        .collect())
+}
+
+fn check(
+    rewards: &[Vec<Option<f64>>],
+    columns: usize,
+    group: usize,
+    settings: &AdvantageSettings,
+) -> Result<Vec<f64>> {
+    if group == 0 || !rewards.len().is_multiple_of(group) {
+        return Err(Error::value(
+            "rewards",
+            format!("{} values", rewards.len()),
+            &format!("a multiple of num_generations = {group}"),
+        ));
+    }
+    for (i, row) in rewards.iter().enumerate() {
+        if row.len() != columns {
+            let found = format!("{} values in row {i}", row.len());
+            return Err(Error::value(
+                "rewards",
+                found,
+                &format!("{columns} in every row"),
+            ));
+        }
+        if let Some(bad) = row.iter().flatten().find(|value| !value.is_finite()) {
+            return Err(Error::value(
+                format!("rewards[{i}]"),
+                bad,
+                "a finite number",
+            ));
+        }
+    }
+    match settings.reward_weights.len() {
+        0 => Ok(vec![1.0; columns]),
+        n if n == columns => Ok(settings.reward_weights.clone()),
+        n => Err(Error::setting(
+            "reward_weights",
+            format!("{n} weights"),
+            &format!("one for each of {columns} rewards"),
+        )),
+    }
+}
+
+/// The weighted sum of a row's scores; missing ones count as 0, a row without any as NaN.
+pub fn weighted(row: &[Option<f64>], weights: &[f64]) -> f64 {
+    if row.iter().all(Option::is_none) {
+        return f64::NAN;
+    }
+    let scored = row.iter().zip(weights);
+    scored
+        .map(|(score, weight)| score.unwrap_or(0.0) * weight)
+        .sum()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    let scored: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
+    scored.iter().sum::<f64>() / scored.len() as f64
+}
+
+/// Sample deviation of the values that are there; NaN for fewer than two.
+fn deviation(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    let squares: Vec<f64> = values
+        .iter()
+        .filter(|v| !v.is_nan())
+        .map(|v| (v - mean).powi(2))
+        .collect();
+    if squares.len() < 2 {
+        return f64::NAN;
+    }
+    (squares.iter().sum::<f64>() / (squares.len() - 1) as f64).sqrt()
+}
+
+fn centre(values: &[f64]) -> Vec<f64> {
+    let mean = mean(values);
+    values.iter().map(|v| v - mean).collect()
+}
+
+fn normalize(values: &[f64]) -> Vec<f64> {
+    let deviation = deviation(values);
+    centre(values)
+        .iter()
+        .map(|v| v / (deviation + EPS))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(values: &[f64]) -> Vec<Vec<Option<f64>>> {
+        values.iter().map(|v| vec![Some(*v)]).collect()
+    }
+
+    #[test]
+    fn groups_are_normalised_apart() {
+        let rewards = rows(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+        let got = advantages(&rewards, 4, &AdvantageSettings::default()).unwrap();
+        // From TRL 1.16.
+        for (a, b) in got.iter().zip([1.0, -1.0, -1.0, 1.0]) {
+            assert!((a - b * 0.865_875_43).abs() < 1e-8);
+        }
+        assert_eq!(got[4..], [0.0; 4]);
+    }
+
+    #[test]
+    fn misfits_are_errors() {
+        let settings = AdvantageSettings::default();
+        let error = advantages(&rows(&[1.0, 2.0, 3.0]), 2, &settings).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("multiple of num_generations = 2")
+        );
+        assert!(advantages(&rows(&[1.0, f64::NAN]), 2, &settings).is_err());
+        let two = AdvantageSettings {
+            reward_weights: vec![1.0, 2.0],
+            ..settings
+        };
+        assert!(advantages(&rows(&[1.0, 2.0]), 2, &two).is_err());
+    }
+}

@@ -1,0 +1,21 @@
+//! Group-relative policy optimisation (<https://arxiv.org/abs/2402.03300>).
+//!
+//! Losses and advantages are pure functions; a reward is a trait that a script implements; the
+//! trainer samples, scores, and takes steps. Formulas are those of TRL 1.16.
+
+pub mod advantage;
+pub mod loss;
+mod report;
+pub mod reward;
+mod rollout;
+mod settings;
+mod state;
+mod trainer;
+
+pub use advantage::{AdvantageSettings, Scale, advantages};
+pub use loss::{LossInputs, LossSettings, LossType, Ratio};
+pub use report::{EvalSettings, Evaluation, Report};
+pub use reward::{Completion, Reward, RewardOutput, Score, Scores};
+pub use rollout::Rollout;
+pub use settings::GrpoSettings;
+pub use trainer::GrpoTrainer;

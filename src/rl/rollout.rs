@@ -1,0 +1,84 @@
+//! Completions of a step's prompts.
+
+use super::reward::{Completion, RewardOutput};
+use crate::data::Row;
+use crate::error::Result;
+use crate::generate::{Finish, GenerateSettings, Silent, generate};
+use crate::text::LanguageModel;
+use std::rc::Rc;
+
+/// Prompts and their completions, the completions of a prompt adjacent.
+#[derive(Clone, Debug)]
+pub struct Rollout {
+    /// One for each prompt.
+    pub prompt_ids: Vec<Vec<i32>>,
+    /// One for each completion.
+    pub outputs: Vec<RewardOutput>,
+    pub num_generations: usize,
+}
+
+impl Rollout {
+    /// Samples `settings.num_samples` completions of each row's prompt, all of them together.
+    pub fn sample(
+        model: &LanguageModel,
+        rows: &[Row],
+        settings: &GenerateSettings,
+    ) -> Result<Self> {
+        let prompts: Vec<&str> = rows.iter().map(Row::prompt).collect::<Result<_>>()?;
+        let prompt_ids: Vec<Vec<i32>> = prompts
+            .iter()
+            .map(|prompt| model.encode_prompt(prompt))
+            .collect::<Result<_>>()?;
+        let generated = generate(&model.network, &prompt_ids, settings, &mut Silent)?;
+        let tokenizer = model.tokenizer()?;
+        let shared: Vec<(Rc<str>, Rc<Row>)> = prompts
+            .iter()
+            .zip(rows)
+            .map(|(prompt, row)| (Rc::from(*prompt), Rc::new(row.clone())))
+            .collect();
+        let outputs = generated
+            .into_iter()
+            .enumerate()
+            .map(|(index, generated)| {
+                let group = index / settings.num_samples;
+                let text = tokenizer.decode(&generated.token_ids)?;
+                Ok(RewardOutput {
+                    prompt: shared[group].0.clone(),
+                    completion: Completion::new(generated, text),
+                    example: shared[group].1.clone(),
+                    group,
+                    index,
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            prompt_ids,
+            outputs,
+            num_generations: settings.num_samples,
+        })
+    }
+
+    /// Whether somebody asked to stop while it was sampled.
+    pub fn interrupted(&self) -> bool {
+        self.outputs
+            .iter()
+            .any(|output| output.completion.finish == Finish::Interrupted)
+    }
+
+    /// Prompt and completion ids of some outputs.
+    pub fn pairs(&self, range: std::ops::Range<usize>) -> Vec<(&[i32], &[i32])> {
+        self.outputs[range]
+            .iter()
+            .map(|output| {
+                let prompt = self.prompt_ids[output.group].as_slice();
+                (prompt, output.completion.token_ids.as_slice())
+            })
+            .collect()
+    }
+
+    /// How many tokens were sampled.
+    pub fn num_tokens(&self) -> usize {
+        let lengths = self.outputs.iter().map(|o| o.completion.token_ids.len());
+        lengths.sum()
+    }
+}

@@ -1,0 +1,113 @@
+//! Settings of the GRPO trainer.
+
+use super::advantage::AdvantageSettings;
+use super::loss::LossSettings;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::generate::GenerateSettings;
+use crate::sampling::SamplerSettings;
+use crate::train::OptimSettings;
+use std::path::PathBuf;
+
+/// Names as in TRL's `GRPOConfig` where it has them.
+#[derive(Clone, Debug)]
+pub struct GrpoSettings {
+    pub prompts_per_step: usize,
+    pub num_generations: usize,
+    pub max_completion_length: usize,
+    pub sampler: SamplerSettings,
+    pub stop_token_ids: Option<Vec<i32>>,
+    pub loss: LossSettings,
+    pub advantage: AdvantageSettings,
+    pub optim: OptimSettings,
+    /// Updates for each batch of completions.
+    pub num_iterations: usize,
+    /// Micro-batches for each update; the update is the same, the memory less.
+    pub gradient_accumulation_steps: usize,
+    /// 0 is by `num_epochs`.
+    pub max_steps: u64,
+    pub num_epochs: u64,
+    /// 0 is never.
+    pub eval_steps: u64,
+    pub eval_dataset: Option<Dataset>,
+    /// 0 is at the end only.
+    pub save_steps: u64,
+    pub save_total_limit: usize,
+    pub log_completions: bool,
+    pub seed: u64,
+    pub run_dir: Option<PathBuf>,
+}
+
+impl Default for GrpoSettings {
+    fn default() -> Self {
+        Self {
+            prompts_per_step: 4,
+            num_generations: 8,
+            max_completion_length: 256,
+            sampler: SamplerSettings::default(),
+            stop_token_ids: None,
+            loss: LossSettings::default(),
+            advantage: AdvantageSettings::default(),
+            optim: OptimSettings::at(1e-6),
+            num_iterations: 1,
+            gradient_accumulation_steps: 1,
+            max_steps: 0,
+            num_epochs: 1,
+            eval_steps: 0,
+            eval_dataset: None,
+            save_steps: 0,
+            save_total_limit: 3,
+            log_completions: true,
+            seed: 42,
+            run_dir: None,
+        }
+    }
+}
+
+impl GrpoSettings {
+    /// An error for the first setting out of its range, before any work.
+    pub fn check(&self) -> Result<()> {
+        if self.num_generations < 2 {
+            return Err(Error::setting(
+                "num_generations",
+                self.num_generations,
+                "at least 2: advantages compare the completions of a prompt",
+            ));
+        }
+        let counts = [
+            ("prompts_per_step", self.prompts_per_step),
+            ("max_completion_length", self.max_completion_length),
+            ("num_iterations", self.num_iterations),
+            (
+                "gradient_accumulation_steps",
+                self.gradient_accumulation_steps,
+            ),
+        ];
+        if let Some((name, count)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(Error::setting(*name, count, "at least 1"));
+        }
+        if self.eval_steps > 0 && self.eval_dataset.is_none() {
+            let expected = "0, or an `eval_dataset` beside it";
+            return Err(Error::setting("eval_steps", self.eval_steps, expected));
+        }
+        if self.sampler.temperature == 0.0 {
+            let expected = "a positive number: greedy completions of a prompt are all the same";
+            return Err(Error::setting("temperature", 0, expected));
+        }
+        self.sampler.check()?;
+        self.loss.check()?;
+        self.optim.check()
+    }
+
+    /// What the sampler is asked for in a step.
+    pub fn generate(&self, stop: &[i32], seed: u64) -> GenerateSettings {
+        GenerateSettings {
+            max_tokens: self.max_completion_length,
+            sampler: self.sampler,
+            seed,
+            stop_token_ids: self.stop_token_ids.clone().unwrap_or(stop.to_vec()),
+            num_samples: self.num_generations,
+            ..GenerateSettings::default()
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A network with its tokenizer.
+
+use super::Tokenizer;
+use crate::checkpoint::ModelDir;
+use crate::error::{Error, Result};
+use crate::mlx::Dtype;
+use crate::models::{Config, Qwen3};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A network, how text becomes its ids, and which ids end a text.
+#[derive(Clone, Debug)]
+pub struct LanguageModel {
+    pub network: Qwen3,
+    pub tokenizer: Option<Tokenizer>,
+    pub eos_token_ids: Vec<i32>,
+}
+
+/// The one copy of a model that a script, its samplers and its trainer share.
+pub type SharedModel = Rc<RefCell<LanguageModel>>;
+
+impl LanguageModel {
+    /// Random weights. With a tokenizer, its end token becomes the model's if the configuration
+    /// names none.
+    ///
+    /// # Errors
+    /// A tokenizer with more tokens than the model has embeddings.
+    pub fn random(
+        mut config: Config,
+        tokenizer: Option<Tokenizer>,
+        seed: u64,
+        dtype: Dtype,
+    ) -> Result<Self> {
+        if let Some(tokenizer) = &tokenizer {
+            if tokenizer.vocab_size() > config.vocab_size {
+                return Err(Error::setting(
+                    "vocab_size",
+                    config.vocab_size,
+                    &format!("at least the tokenizer's {}", tokenizer.vocab_size()),
+                ));
+            }
+            if let (true, Some(id)) = (config.eos_token_id.is_null(), tokenizer.eos_token_id()) {
+                config.eos_token_id = id.into();
+            }
+        }
+        let eos_token_ids = config.eos_token_ids();
+        Ok(Self {
+            network: Qwen3::random(config, seed, dtype)?,
+            tokenizer,
+            eos_token_ids,
+        })
+    }
+
+    /// Loads a folder in Hugging Face layout; a folder without a tokenizer loads too.
+    pub fn load(dir: &Path, dtype: Option<Dtype>) -> Result<Self> {
+        let network = Qwen3::load(dir, dtype)?;
+        let tokenizer = Tokenizer::is_in(dir)
+            .then(|| Tokenizer::load(dir))
+            .transpose()?;
+        let mut eos_token_ids = generation_eos(dir).unwrap_or(network.config.eos_token_ids());
+        if eos_token_ids.is_empty() {
+            eos_token_ids.extend(tokenizer.as_ref().and_then(Tokenizer::eos_token_id));
+        }
+        Ok(Self {
+            network,
+            tokenizer,
+            eos_token_ids,
+        })
+    }
+
+    /// Writes the folder that [`load`](Self::load) reads.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let dir = ModelDir::create(dir)?;
+        self.network.save(&dir)?;
+        if let Some(tokenizer) = &self.tokenizer {
+            tokenizer.save(&dir)?;
+        }
+        let eos = serde_json::json!({ "eos_token_id": self.eos_token_ids });
+        dir.write_json("generation_config.json", &eos)
+    }
+
+    /// The tokenizer, or an error that says how to get one.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.tokenizer.as_ref().ok_or(Error::NoTokenizer)
+    }
+
+    /// The ids of a prompt, checked.
+    ///
+    /// # Errors
+    /// No tokenizer, an unknown character, an empty prompt.
+    pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<i32>> {
+        let ids = self.tokenizer()?.encode(prompt)?;
+        self.check_prompt(&ids)?;
+        Ok(ids)
+    }
+
+    /// An error if a prompt is empty or holds an id that the model does not know.
+    pub fn check_prompt(&self, ids: &[i32]) -> Result<()> {
+        if ids.is_empty() {
+            return Err(Error::value(
+                "prompt",
+                "an empty prompt",
+                "at least one token",
+            ));
+        }
+        self.network.check_ids(ids)
+    }
+}
+
+/// `generation_config.json` has the last word on which ids end a text.
+fn generation_eos(dir: &Path) -> Option<Vec<i32>> {
+    let text = std::fs::read_to_string(dir.join("generation_config.json")).ok()?;
+    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let id = |value: &serde_json::Value| value.as_i64().map(|id| id as i32);
+    match json.get("eos_token_id")? {
+        serde_json::Value::Array(list) => Some(list.iter().filter_map(id).collect()),
+        value => Some(vec![id(value)?]),
+    }
+}

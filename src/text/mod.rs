@@ -1,0 +1,7 @@
+//! Between strings and token ids.
+
+mod language_model;
+mod tokenizer;
+
+pub use language_model::{LanguageModel, SharedModel};
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,184 @@
+//! Tokenizers of the `tokenizers` crate, with what models need to know beside them.
+
+use crate::checkpoint::ModelDir;
+use crate::error::{Error, Result};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A tokenizer and the token that ends a text.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    eos: Option<String>,
+    /// `tokenizer_config.json`, kept so that it can be written back.
+    config: Value,
+}
+
+const PAD: &str = "<pad>";
+const EOS: &str = "<eos>";
+
+impl Tokenizer {
+    /// Reads `tokenizer.json` and, if it is there, `tokenizer_config.json`.
+    ///
+    /// # Errors
+    /// A missing or broken file.
+    pub fn load(dir: &Path) -> Result<Self> {
+        let path = dir.join("tokenizer.json");
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::file(&path, e))?;
+        let path = dir.join("tokenizer_config.json");
+        let config: Value = match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|e| Error::file(&path, format!("not JSON: {e}")))?,
+            Err(_) => json!({}),
+        };
+        // The token is a string, or an object with a `content`.
+        let eos = &config["eos_token"];
+        let eos = eos.as_str().or(eos["content"].as_str()).map(String::from);
+        Ok(Self { inner, eos, config })
+    }
+
+    /// Whether a folder holds a tokenizer.
+    pub fn is_in(dir: &Path) -> bool {
+        dir.join("tokenizer.json").is_file()
+    }
+
+    /// One token for each character of `alphabet`, after `<pad>` (0) and `<eos>` (1).
+    ///
+    /// # Errors
+    /// An empty alphabet, or a character that stands in it twice.
+    pub fn characters(alphabet: &str) -> Result<Self> {
+        let mut vocab = serde_json::Map::new();
+        vocab.insert(PAD.into(), 0.into());
+        vocab.insert(EOS.into(), 1.into());
+        for character in alphabet.chars() {
+            let id = vocab.len();
+            if vocab.insert(character.to_string(), id.into()).is_some() {
+                return Err(Error::value(
+                    "alphabet",
+                    format!("`{character}` twice"),
+                    "each character once",
+                ));
+            }
+        }
+        if alphabet.is_empty() {
+            return Err(Error::value("alphabet", "\"\"", "at least one character"));
+        }
+        let special = |id: u32, content: &str| {
+            json!({ "id": id, "content": content, "single_word": false, "lstrip": false,
+                    "rstrip": false, "normalized": false, "special": true })
+        };
+        let description = json!({
+            "version": "1.0",
+            "added_tokens": [special(0, PAD), special(1, EOS)],
+            "pre_tokenizer": { "type": "Split", "pattern": { "Regex": "(?s)." },
+                               "behavior": "Isolated", "invert": false },
+            "decoder": { "type": "Fuse" },
+            // The unknown token is not in the vocabulary: an unknown character is an error.
+            "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "<unk>" },
+        });
+        let inner = tokenizers::Tokenizer::from_bytes(description.to_string().as_bytes())
+            .map_err(|e| Error::Tokenizer(e.to_string()))?;
+        Ok(Self {
+            inner,
+            eos: Some(EOS.into()),
+            config: json!({ "tokenizer_class": "PreTrainedTokenizerFast",
+                            "eos_token": EOS, "pad_token": PAD }),
+        })
+    }
+
+    /// The ids of a text; no special tokens are added.
+    ///
+    /// # Errors
+    /// A character that the tokenizer does not know, by name.
+    pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
+        let encoding = self.inner.encode(text, false).map_err(|e| {
+            let known = |c: &char| self.inner.encode(c.to_string(), false).is_ok();
+            match text.chars().find(|c| !known(c)) {
+                Some(c) => Error::Tokenizer(format!("{c:?} in {text:?} is not in its alphabet")),
+                None => Error::Tokenizer(e.to_string()),
+            }
+        })?;
+        Ok(encoding.get_ids().iter().map(|id| *id as i32).collect())
+    }
+
+    /// The text of ids, without special tokens.
+    pub fn decode(&self, ids: &[i32]) -> Result<String> {
+        let ids: Vec<u32> = ids
+            .iter()
+            .map(|id| {
+                u32::try_from(*id).map_err(|_| Error::TokenId {
+                    id: i64::from(*id),
+                    vocab_size: self.vocab_size(),
+                })
+            })
+            .collect::<Result<_>>()?;
+        self.inner
+            .decode(&ids, true)
+            .map_err(|e| Error::Tokenizer(e.to_string()))
+    }
+
+    /// The number of tokens, added ones included.
+    pub fn vocab_size(&self) -> i32 {
+        self.inner.get_vocab_size(true) as i32
+    }
+
+    /// The id that ends a text, if the tokenizer names one.
+    pub fn eos_token_id(&self) -> Option<i32> {
+        let id = self.inner.token_to_id(self.eos.as_deref()?)?;
+        Some(id as i32)
+    }
+
+    /// The token of an id.
+    pub fn token(&self, id: i32) -> Option<String> {
+        self.inner.id_to_token(u32::try_from(id).ok()?)
+    }
+
+    /// Writes `tokenizer.json` and `tokenizer_config.json`.
+    pub fn save(&self, dir: &ModelDir) -> Result<()> {
+        let path = dir.path().join("tokenizer.json");
+        let text = self
+            .inner
+            .to_string(false)
+            .map_err(|e| Error::Tokenizer(e.to_string()))?;
+        crate::checkpoint::write_file(&path, text.as_bytes())?;
+        dir.write_json("tokenizer_config.json", &self.config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_round_trip() {
+        let tokenizer = Tokenizer::characters("0123 \n+=é").unwrap();
+        let ids = tokenizer.encode("1+ 2=\n3é").unwrap();
+        assert_eq!(ids, [3, 8, 6, 4, 9, 7, 5, 10]);
+        assert_eq!(tokenizer.decode(&ids).unwrap(), "1+ 2=\n3é");
+        assert_eq!(tokenizer.decode(&[3, 1]).unwrap(), "1");
+        assert_eq!(tokenizer.vocab_size(), 11);
+        assert_eq!(tokenizer.eos_token_id(), Some(1));
+        assert_eq!(tokenizer.token(3).as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn an_unknown_character_is_named() {
+        let tokenizer = Tokenizer::characters("01").unwrap();
+        let error = tokenizer.encode("012").unwrap_err().to_string();
+        assert!(error.contains("'2'"), "{error}");
+        assert!(Tokenizer::characters("00").is_err());
+        assert!(Tokenizer::characters("").is_err());
+    }
+
+    #[test]
+    fn a_saved_tokenizer_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ModelDir::create(folder.path()).unwrap();
+        Tokenizer::characters("abc").unwrap().save(&dir).unwrap();
+        let loaded = Tokenizer::load(folder.path()).unwrap();
+        assert_eq!(loaded.encode("cab").unwrap(), [4, 2, 3]);
+        assert_eq!(loaded.eos_token_id(), Some(1));
+        assert!(loaded.encode("d").unwrap_err().to_string().contains("'d'"));
+    }
+}

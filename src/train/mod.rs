@@ -1,0 +1,16 @@
+//! What supervised and reinforcement training share: forward, backward, finite check, accumulate,
+//! clip, update, metrics, run directory.
+
+mod logprobs;
+mod metrics;
+mod observer;
+mod run_dir;
+mod settings;
+mod step;
+
+pub use logprobs::{Batch, completion_logits, completion_logprobs};
+pub use metrics::{Metrics, mean_and_std};
+pub use observer::{Observer, Progress, Quiet};
+pub use run_dir::RunDir;
+pub use settings::OptimSettings;
+pub use step::{Outcome, Stepper, loss_and_grads};

@@ -1,0 +1,233 @@
+//! The folder of a run: `config.json`, `metrics.csv`, `completions.jsonl`, curves, checkpoints.
+
+use super::Metrics;
+use crate::checkpoint::write_file;
+use crate::error::{Error, Result};
+use crate::plot::{Plot, Series};
+use serde_json::Value;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A run's folder, and the columns of its table.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    columns: Vec<String>,
+}
+
+impl RunDir {
+    /// The folder `path`, or `runs/<name>-<time>` where none is named.
+    pub fn create(path: Option<&Path>, name: &str) -> Result<Self> {
+        let path = match path {
+            Some(path) => path.to_path_buf(),
+            None => fresh(name),
+        };
+        fs::create_dir_all(path.join("checkpoints")).map_err(Error::io(&path))?;
+        let table = path.join("metrics.csv");
+        let columns = match fs::read_to_string(&table) {
+            Ok(text) => header(&text),
+            Err(_) => Vec::new(),
+        };
+        Ok(Self { path, columns })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of the checkpoint after a step.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.path.join(format!("checkpoints/step-{step:06}"))
+    }
+
+    /// Writes the settings of the run.
+    pub fn write_config(&self, config: &Value) -> Result<()> {
+        let text = serde_json::to_string_pretty(config).unwrap_or_default();
+        write_file(&self.path.join("config.json"), text.as_bytes())
+    }
+
+    /// Appends the numbers of a step to `metrics.csv` and flushes them.
+    ///
+    /// A name that was not there before becomes a new column; earlier rows have it empty.
+    pub fn append_metrics(&mut self, metrics: &Metrics) -> Result<()> {
+        let path = self.path.join("metrics.csv");
+        let names = metrics.values.iter().map(|(name, _)| name);
+        let new: Vec<String> = names
+            .filter(|name| !self.columns.contains(name))
+            .cloned()
+            .collect();
+        if !new.is_empty() {
+            self.columns.extend(new);
+            self.rewrite_header(&path)?;
+        }
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let cells = self.columns.iter().map(|name| match metrics.get(name) {
+            Some(value) if value.is_finite() => format!("{value}"),
+            Some(value) if value.is_nan() => "nan".into(),
+            Some(value) if value > 0.0 => "inf".into(),
+            Some(_) => "-inf".into(),
+            None => String::new(),
+        });
+        writer
+            .write_record(cells)
+            .map_err(|e| Error::file(&path, e))?;
+        let line = writer.into_inner().map_err(|e| Error::file(&path, e))?;
+        append(&path, &line)
+    }
+
+    /// Writes the table again under more columns.
+    fn rewrite_header(&self, path: &Path) -> Result<()> {
+        let old = fs::read_to_string(path).unwrap_or_default();
+        let missing = self.columns.len() - header(&old).len();
+        let mut text = self.columns.join(",");
+        text.push('\n');
+        for line in old.lines().skip(1) {
+            text.push_str(line);
+            text.push_str(&",".repeat(missing));
+            text.push('\n');
+        }
+        write_file(path, text.as_bytes())
+    }
+
+    /// Appends one JSON object to `completions.jsonl`.
+    pub fn append_completions(&self, rows: &[Value]) -> Result<()> {
+        let mut text = String::new();
+        for row in rows {
+            text.push_str(&row.to_string());
+            text.push('\n');
+        }
+        append(&self.path.join("completions.jsonl"), text.as_bytes())
+    }
+
+    /// Draws a metric over the steps into `<file>.svg`.
+    pub fn draw(&self, file: &str, name: &str, history: &[Metrics]) -> Result<()> {
+        let points = history
+            .iter()
+            .filter_map(|m| Some((m.get("step")?, m.get(name)?)))
+            .collect();
+        let plot = Plot::line(vec![Series::named(name, points)])
+            .titled(name)
+            .labelled("step", name);
+        write_file(&self.path.join(file), plot.to_svg().as_bytes())
+    }
+
+    /// Keeps a script's text under its hash, so that what scored a completion can be found.
+    pub fn keep_script(&self, hash: &str, text: &str) -> Result<()> {
+        let folder = self.path.join("scripts");
+        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        let path = folder.join(format!("{hash}.rhai"));
+        if path.exists() {
+            return Ok(());
+        }
+        write_file(&path, text.as_bytes())
+    }
+
+    /// Removes the oldest checkpoints beyond `keep` (0 keeps all).
+    pub fn prune_checkpoints(&self, keep: usize) -> Result<()> {
+        let folder = self.path.join("checkpoints");
+        let mut found: Vec<PathBuf> = fs::read_dir(&folder)
+            .map_err(Error::io(&folder))?
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.is_dir())
+            .collect();
+        found.sort();
+        let excess = if keep == 0 {
+            0
+        } else {
+            found.len().saturating_sub(keep)
+        };
+        for path in &found[..excess] {
+            fs::remove_dir_all(path).map_err(Error::io(path))?;
+        }
+        Ok(())
+    }
+}
+
+fn header(text: &str) -> Vec<String> {
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => line.split(',').map(String::from).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    let open = OpenOptions::new().create(true).append(true).open(path);
+    let write = |mut file: File| file.write_all(bytes).and_then(|()| file.flush());
+    open.and_then(write).map_err(Error::io(path))
+}
+
+/// A folder name that nobody uses yet.
+fn fresh(name: &str) -> PathBuf {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    let stamp = timestamp(seconds);
+    let base = PathBuf::from("runs");
+    let mut path = base.join(format!("{name}-{stamp}"));
+    let mut count = 1;
+    while path.exists() {
+        count += 1;
+        path = base.join(format!("{name}-{stamp}-{count}"));
+    }
+    path
+}
+
+/// `YYYYMMDD-HHMMSS` in UTC (Howard Hinnant's `civil_from_days`).
+fn timestamp(seconds: u64) -> String {
+    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    format!(
+        "{year:04}{month:02}{day:02}-{:02}{:02}{:02}",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_metric_becomes_a_new_column() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = RunDir::create(Some(dir.path()), "x").unwrap();
+        let mut metrics = Metrics::default();
+        metrics.set("step", 1.0);
+        metrics.set("loss", 0.5);
+        run.append_metrics(&metrics).unwrap();
+        metrics.set("step", 2.0);
+        metrics.set("kl", f64::NAN);
+        run.append_metrics(&metrics).unwrap();
+        let table = fs::read_to_string(dir.path().join("metrics.csv")).unwrap();
+        assert_eq!(table, "step,loss,kl\n1,0.5,\n2,0.5,nan\n");
+    }
+
+    #[test]
+    fn only_the_newest_checkpoints_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(Some(dir.path()), "x").unwrap();
+        for step in [1, 2, 10] {
+            fs::create_dir_all(run.checkpoint(step)).unwrap();
+        }
+        run.prune_checkpoints(2).unwrap();
+        assert!(!run.checkpoint(1).exists());
+        assert!(run.checkpoint(2).exists() && run.checkpoint(10).exists());
+    }
+
+    #[test]
+    fn times_are_calendar_dates() {
+        assert_eq!(timestamp(951_827_696), "20000229-123456");
+    }
+}

@@ -1,0 +1,131 @@
+//! One step of the optimiser.
+
+use super::OptimSettings;
+use crate::error::{Error, Result};
+use crate::mlx::{self, Array, autograd};
+use crate::models::Qwen3;
+use crate::nn::Params;
+use crate::optim::{Optimizer, clip_grad_norm, grad_norm};
+use crate::tensor::item;
+
+/// After so many steps in a row without a usable gradient the run stops.
+const MAX_NON_FINITE: u32 = 5;
+
+/// The outputs of a function of the model, and the gradient of the first by every weight.
+///
+/// `f` gets the model with traced weights in its leaves and runs its ordinary `forward`.
+pub fn loss_and_grads(
+    model: &Qwen3,
+    mut f: impl FnMut(&Qwen3) -> Result<Vec<Array>>,
+) -> Result<(Vec<Array>, Vec<Array>)> {
+    autograd::value_and_grad(|arrays| f(&model.with_arrays(arrays)), &model.arrays())
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+    pub learning_rate: f64,
+    /// True if the gradient was not finite and nothing was changed.
+    pub skipped: bool,
+}
+
+/// Accumulates gradients and applies them.
+#[derive(Debug)]
+pub struct Stepper {
+    pub optimizer: Optimizer,
+    pub settings: OptimSettings,
+    accumulated: Option<Vec<Array>>,
+    non_finite: u32,
+}
+
+impl Stepper {
+    /// # Errors
+    /// A setting out of its range.
+    pub fn new(settings: OptimSettings) -> Result<Self> {
+        settings.check()?;
+        Ok(Self {
+            optimizer: settings.optimizer()?,
+            settings,
+            accumulated: None,
+            non_finite: 0,
+        })
+    }
+
+    /// Adds the gradients of one micro-batch, and computes them so that its graph can go.
+    pub fn accumulate(&mut self, grads: Vec<Array>) -> Result<()> {
+        let sum = match self.accumulated.take() {
+            None => grads,
+            Some(old) => old
+                .iter()
+                .zip(&grads)
+                .map(|(a, b)| Ok(a.add(b)?))
+                .collect::<Result<_>>()?,
+        };
+        mlx::eval(&sum)?;
+        self.accumulated = Some(sum);
+        Ok(())
+    }
+
+    /// Forgets what was accumulated, after an error or an interrupt.
+    pub fn discard(&mut self) {
+        self.accumulated = None;
+    }
+
+    /// Applies the accumulated gradients to the model, at the rate of `step` (from 0) of
+    /// `total_steps`. A gradient that is not finite changes nothing.
+    ///
+    /// # Errors
+    /// Too many steps in a row without a finite gradient.
+    pub fn apply(&mut self, model: &mut Qwen3, step: u64, total_steps: u64) -> Result<Outcome> {
+        let learning_rate = self.settings.schedule(total_steps).rate(step);
+        let Some(grads) = self.accumulated.take() else {
+            return Ok(Outcome {
+                grad_norm: 0.0,
+                learning_rate,
+                skipped: true,
+            });
+        };
+        let (grads, norm) = if self.settings.max_grad_norm > 0.0 {
+            clip_grad_norm(&grads, self.settings.max_grad_norm)?
+        } else {
+            let norm = grad_norm(&grads)?;
+            (grads, norm)
+        };
+        let norm = f64::from(item(&norm)?);
+        if !norm.is_finite() {
+            self.non_finite += 1;
+            if self.non_finite >= MAX_NON_FINITE {
+                return Err(Error::NonFinite {
+                    what: "the gradient",
+                    times: self.non_finite,
+                    step: step + 1,
+                });
+            }
+            return Ok(Outcome {
+                grad_norm: norm,
+                learning_rate,
+                skipped: true,
+            });
+        }
+        self.non_finite = 0;
+        let params = model.arrays();
+        let updated = self.optimizer.update(&params, &grads, learning_rate)?;
+        model.set_arrays(&updated);
+        let mut evaluate = updated;
+        evaluate.extend(self.state(model).into_iter().map(|(_, array)| array));
+        mlx::eval(&evaluate)?;
+        Ok(Outcome {
+            grad_norm: norm,
+            learning_rate,
+            skipped: false,
+        })
+    }
+
+    /// The optimiser's arrays, named after the model's weights.
+    pub fn state(&self, model: &Qwen3) -> Vec<(String, Array)> {
+        let names: Vec<String> = model.named().into_iter().map(|(name, _)| name).collect();
+        self.optimizer.arrays(&names)
+    }
+}
