@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod checkpoint;
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod generate;
@@ -13,8 +14,11 @@ pub mod models;
 pub mod nn;
 pub mod optim;
 pub mod plot;
+pub mod repl;
 pub mod rl;
 pub mod sampling;
+pub mod script;
+pub mod session;
 pub mod sft;
 pub mod tensor;
 pub mod text;

@@ -92,7 +92,7 @@ impl Scores {
     /// # Errors
     /// Another number of scores than outputs, a score that is not finite: named with the reward
     /// and the output's index.
-    pub fn ask(rewards: &mut [Box<dyn Reward>], outputs: &[RewardOutput]) -> Result<Self> {
+    pub fn ask(rewards: &mut [Box<dyn Reward + '_>], outputs: &[RewardOutput]) -> Result<Self> {
         let mut scores = Self {
             values: vec![Vec::with_capacity(rewards.len()); outputs.len()],
             parts: Vec::new(),

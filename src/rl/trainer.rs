@@ -126,7 +126,7 @@ impl GrpoTrainer {
     pub fn train(
         &mut self,
         dataset: &Dataset,
-        rewards: &mut [Box<dyn Reward>],
+        rewards: &mut [Box<dyn Reward + '_>],
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let total = self.total_steps(dataset)?;
@@ -158,7 +158,7 @@ impl GrpoTrainer {
     fn train_steps(
         &mut self,
         dataset: &Dataset,
-        rewards: &mut [Box<dyn Reward>],
+        rewards: &mut [Box<dyn Reward + '_>],
         observer: &mut dyn Observer,
         total: u64,
         start: Instant,
@@ -197,7 +197,7 @@ impl GrpoTrainer {
     }
 
     /// One step on given rows; the numbers of the step.
-    pub fn step(&mut self, rows: &[Row], rewards: &mut [Box<dyn Reward>]) -> Result<Metrics> {
+    pub fn step(&mut self, rows: &[Row], rewards: &mut [Box<dyn Reward + '_>]) -> Result<Metrics> {
         if rows.is_empty() {
             return Err(Error::value("rows", "none", "at least one row"));
         }
@@ -220,7 +220,7 @@ impl GrpoTrainer {
     fn take_step(
         &mut self,
         rows: &[Row],
-        rewards: &mut [Box<dyn Reward>],
+        rewards: &mut [Box<dyn Reward + '_>],
         total: u64,
     ) -> Result<()> {
         // 1. Sample and score. An interrupted batch is not trained on.
@@ -252,7 +252,7 @@ impl GrpoTrainer {
         self.draw(false)
     }
 
-    fn score(&self, rollout: Rollout, rewards: &mut [Box<dyn Reward>]) -> Result<Scored> {
+    fn score(&self, rollout: Rollout, rewards: &mut [Box<dyn Reward + '_>]) -> Result<Scored> {
         let scores = Scores::ask(rewards, &rollout.outputs)?;
         let mut settings = self.settings.advantage.clone();
         if settings.reward_weights.is_empty() {
@@ -441,7 +441,7 @@ impl GrpoTrainer {
     pub fn evaluate(
         &self,
         dataset: &Dataset,
-        rewards: &mut [Box<dyn Reward>],
+        rewards: &mut [Box<dyn Reward + '_>],
         settings: &EvalSettings,
     ) -> Result<Evaluation> {
         let model = self.model.borrow();
@@ -545,7 +545,7 @@ impl GrpoTrainer {
         &mut self,
         scored: &Scored,
         metrics: &Metrics,
-        rewards: &[Box<dyn Reward>],
+        rewards: &[Box<dyn Reward + '_>],
     ) -> Result<()> {
         let (step, log) = (self.step, self.settings.log_completions);
         let run = self.run()?;

@@ -2,6 +2,7 @@
 
 pub mod display;
 pub mod dtype;
+pub mod index;
 pub mod mask;
 pub mod pad;
 pub mod select;

@@ -1,0 +1,225 @@
+//! Arguments and exit codes.
+
+mod doctor;
+
+use crate::mlx::{device, interrupt, random};
+use crate::repl;
+use crate::script::Host;
+use crate::session::{Failure, Kind, Session};
+use clap::{Parser, Subcommand};
+use std::io::{IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// What the program answers to whoever started it.
+const SUCCESS: i32 = 0;
+const SCRIPT_ERROR: i32 = 1;
+const INTERRUPTED: i32 = 130;
+
+/// Deep recursion of a script needs more than a thread's usual stack.
+const STACK: usize = 256 << 20;
+
+#[derive(Parser)]
+#[command(
+    name = "mlx-repl",
+    version,
+    about = "Rhai scripts over MLX: post-train small language models on your own machine"
+)]
+struct Args {
+    /// Where to compute: cpu or gpu
+    #[arg(long, global = true)]
+    device: Option<String>,
+    /// Seed of everything random that has no seed of its own
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+    /// Say more on standard error; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Evaluate an expression and show its value
+    #[arg(short, value_name = "EXPR", conflicts_with = "command")]
+    expression: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a script
+    Run {
+        /// The script
+        file: PathBuf,
+        /// What the script gets as `args()`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Compile scripts without running them
+    Check {
+        /// The scripts
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Show device, MLX version, BLAS and memory
+    Doctor,
+}
+
+/// Runs the program; its exit code.
+pub fn main() -> i32 {
+    let args = Args::parse();
+    start_log(args.verbose);
+    catch_signals();
+    // One thread owns the engine, the scope and MLX.
+    let worker = std::thread::Builder::new()
+        .name("session".into())
+        .stack_size(STACK)
+        .spawn(move || dispatch(args));
+    match worker.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        Ok(Err(_)) => SCRIPT_ERROR,
+        Err(error) => {
+            eprintln!("error: cannot start a thread: {error}");
+            SCRIPT_ERROR
+        }
+    }
+}
+
+fn dispatch(args: Args) -> i32 {
+    let prepared = args.device.as_deref().map_or(Ok(()), device::select);
+    let prepared = prepared.and_then(|()| args.seed.map_or(Ok(()), random::seed));
+    if let Err(error) = prepared {
+        return report(&error);
+    }
+    match (args.command, args.expression) {
+        (_, Some(expression)) => evaluate(&expression),
+        (Some(Command::Run { file, args }), _) => run(&file, args),
+        (Some(Command::Check { files }), _) => check(&files),
+        (Some(Command::Doctor), _) => match doctor::report() {
+            Ok(text) => {
+                print(&text);
+                SUCCESS
+            }
+            Err(error) => report(&error),
+        },
+        (None, None) if std::io::stdin().is_terminal() => {
+            repl::run(Session::new(host(Vec::new()))).map_or_else(|e| report(&e), |()| SUCCESS)
+        }
+        (None, None) => {
+            let mut text = String::new();
+            match std::io::stdin().read_to_string(&mut text) {
+                Ok(_) => run_text("<stdin>", &text, Vec::new()),
+                Err(error) => {
+                    eprintln!("error: standard input: {error}");
+                    SCRIPT_ERROR
+                }
+            }
+        }
+    }
+}
+
+/// A host that prints to standard output and shows runs on standard error.
+fn host(args: Vec<String>) -> Host {
+    let mut host = Host::quiet(Rc::new(print));
+    host.observer = Rc::new(repl::observer);
+    *host.args.borrow_mut() = args;
+    host
+}
+
+/// A closed pipe, as of `| head`, ends the program quietly.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(SUCCESS);
+    }
+}
+
+fn evaluate(expression: &str) -> i32 {
+    match Session::new(host(Vec::new())).cell(expression) {
+        Ok(outcome) => {
+            if let Some(shown) = outcome.shown {
+                print(&shown);
+            }
+            SUCCESS
+        }
+        Err(failure) => fail(&failure),
+    }
+}
+
+fn run(file: &std::path::Path, args: Vec<String>) -> i32 {
+    match std::fs::read_to_string(file) {
+        Ok(text) => run_text(&file.display().to_string(), &text, args),
+        Err(error) => {
+            eprintln!("error: {}: {error}", file.display());
+            SCRIPT_ERROR
+        }
+    }
+}
+
+fn run_text(name: &str, text: &str, args: Vec<String>) -> i32 {
+    match Session::new(host(args)).eval(name, text) {
+        Ok(_) => SUCCESS,
+        Err(failure) => fail(&failure),
+    }
+}
+
+fn check(files: &[PathBuf]) -> i32 {
+    let mut session = Session::new(host(Vec::new()));
+    let mut code = SUCCESS;
+    for file in files {
+        let name = file.display().to_string();
+        match std::fs::read_to_string(file) {
+            Ok(text) => {
+                if let Err(failure) = session.check(&name, &text) {
+                    code = fail(&failure);
+                }
+            }
+            Err(error) => {
+                eprintln!("error: {name}: {error}");
+                code = SCRIPT_ERROR;
+            }
+        }
+    }
+    code
+}
+
+fn fail(failure: &Failure) -> i32 {
+    eprintln!("{}", failure.rendered);
+    match failure.kind {
+        Kind::Interrupted => INTERRUPTED,
+        _ => SCRIPT_ERROR,
+    }
+}
+
+fn report(error: &crate::Error) -> i32 {
+    eprintln!("error: {error}");
+    SCRIPT_ERROR
+}
+
+/// The first Ctrl-C asks the script to stop; the third one, if nothing happens, ends the program.
+fn catch_signals() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static UNHEARD: AtomicU32 = AtomicU32::new(0);
+    let handler = || {
+        if !interrupt::is_set() {
+            UNHEARD.store(0, Ordering::SeqCst);
+        }
+        interrupt::set();
+        if UNHEARD.fetch_add(1, Ordering::SeqCst) >= 2 {
+            std::process::exit(INTERRUPTED);
+        }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        eprintln!("warning: Ctrl-C cannot be caught: {error}");
+    }
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+}

@@ -1,0 +1,147 @@
+//! The line editor: several lines by the parser, history, completion of names.
+
+use crate::error::{Error, Result};
+use crate::script::{MODULES, function_names};
+use crate::session::{Completeness, Session, completeness};
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{CompletionType, Config, Context, Editor, Helper, Highlighter, Hinter};
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// What the user entered.
+pub enum Line {
+    Text(String),
+    /// Ctrl-C at the prompt.
+    Interrupted,
+    /// Ctrl-D.
+    End,
+}
+
+/// rustyline with the session's knowledge.
+pub struct LineEditor {
+    editor: Editor<Assistant, FileHistory>,
+    history: Option<PathBuf>,
+}
+
+impl LineEditor {
+    /// An editor with the history of earlier sessions.
+    pub fn new(session: Rc<RefCell<Session>>) -> Result<Self> {
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .history_ignore_space(true)
+            .max_history_size(10_000)
+            .and_then(|builder| builder.history_ignore_dups(true))
+            .map_err(failed)?
+            .build();
+        let mut editor = Editor::with_config(config).map_err(failed)?;
+        let functions = function_names(session.borrow().engine());
+        editor.set_helper(Some(Assistant { session, functions }));
+        let history = history_file();
+        if let Some(path) = &history {
+            // There is none before the first session.
+            let _ = editor.load_history(path);
+        }
+        Ok(Self { editor, history })
+    }
+
+    /// One input, of as many lines as it needs.
+    pub fn read(&mut self) -> Result<Line> {
+        match self.editor.readline("> ") {
+            Ok(text) => {
+                let _ = self.editor.add_history_entry(text.as_str());
+                // Now, so that a crash loses nothing.
+                if let Some(path) = &self.history {
+                    let _ = self.editor.append_history(path);
+                }
+                Ok(Line::Text(text))
+            }
+            Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
+            Err(ReadlineError::Eof) => Ok(Line::End),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes the history.
+    pub fn save(&mut self) {
+        if let Some(path) = &self.history {
+            let _ = self.editor.append_history(path);
+        }
+    }
+}
+
+fn failed(error: ReadlineError) -> Error {
+    Error::Unsupported(format!("the terminal cannot be read: {error}"))
+}
+
+/// `$XDG_STATE_HOME/mlx-repl/history`, or the same below `~/.local/state`.
+fn history_file() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")))?;
+    let folder = state.join("mlx-repl");
+    std::fs::create_dir_all(&folder).ok()?;
+    let path = folder.join("history");
+    if !path.exists() {
+        std::fs::File::create(&path).ok()?;
+    }
+    Some(path)
+}
+
+#[derive(Helper, Highlighter, Hinter)]
+struct Assistant {
+    session: Rc<RefCell<Session>>,
+    functions: Vec<String>,
+}
+
+impl Validator for Assistant {
+    fn validate(&self, ctx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
+        let text = ctx.input();
+        // A command is one line, and an empty line sends what there is.
+        if text.trim_start().starts_with(':') || text.ends_with("\n\n") {
+            return Ok(ValidationResult::Valid(None));
+        }
+        let session = self.session.borrow();
+        Ok(match completeness(session.engine(), text) {
+            Completeness::Incomplete => ValidationResult::Incomplete,
+            _ => ValidationResult::Valid(None),
+        })
+    }
+}
+
+impl Completer for Assistant {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &Context,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let head = &line[..pos];
+        let start = head.rfind(|c| !is_name(c)).map_or(0, |at| {
+            at + head[at..].chars().next().map_or(1, char::len_utf8)
+        });
+        let word = &head[start..];
+        if word.is_empty() {
+            return Ok((pos, Vec::new()));
+        }
+        let mut names = self.functions.clone();
+        if !head[..start].ends_with('.') && !head[..start].ends_with("::") {
+            names.extend(self.session.borrow().variables());
+            names.extend(MODULES.iter().map(|module| format!("{module}::")));
+        }
+        names.retain(|name| name.starts_with(word));
+        names.sort();
+        names.dedup();
+        let pairs = names.into_iter().map(|name| Pair {
+            display: name.clone(),
+            replacement: name,
+        });
+        Ok((start, pairs.collect()))
+    }
+}

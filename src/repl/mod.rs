@@ -1,0 +1,90 @@
+//! Line editing, and how runs look in a terminal.
+
+mod editor;
+mod progress;
+
+pub use progress::observer;
+
+use crate::mlx::interrupt;
+use crate::session::{Kind, Session};
+use editor::{Line, LineEditor};
+use std::cell::RefCell;
+use std::io::Write;
+use std::rc::Rc;
+
+const HELP: &str = "\
+Type Rhai; the value of a line is shown, and kept as `ans`. A closing `;` hides it.
+  :help        this text            :who    the variables
+  :run FILE    run a script here    :quit   leave (also Ctrl-D)
+Ctrl-C stops what is running and keeps every value. Modules: mx:: lm:: data:: sft:: rl:: plot::";
+
+/// Reads, evaluates and shows until the user leaves.
+pub fn run(session: Session) -> crate::Result<()> {
+    let session = Rc::new(RefCell::new(session));
+    let mut editor = LineEditor::new(session.clone())?;
+    println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
+    let mut interrupted = false;
+    loop {
+        match editor.read()? {
+            Line::Text(text) => {
+                interrupted = false;
+                let trimmed = text.trim();
+                if trimmed.is_empty() {
+                    continue;
+                }
+                if let Some(command) = trimmed.strip_prefix(':') {
+                    if !run_command(command, &session) {
+                        break;
+                    }
+                    continue;
+                }
+                evaluate(&session, &text);
+            }
+            Line::Interrupted if interrupted => println!("(:quit or Ctrl-D to leave)"),
+            Line::Interrupted => interrupted = true,
+            Line::End => break,
+        }
+    }
+    editor.save();
+    Ok(())
+}
+
+fn evaluate(session: &Rc<RefCell<Session>>, text: &str) {
+    match session.borrow_mut().cell(text) {
+        Ok(outcome) => {
+            if let Some(shown) = outcome.shown {
+                println!("{shown}");
+            }
+        }
+        Err(failure) => {
+            eprintln!("{}", failure.rendered);
+            if failure.kind == Kind::Interrupted {
+                interrupt::clear();
+            }
+        }
+    }
+    let _ = std::io::stdout().flush();
+}
+
+/// Runs a command; false to leave.
+fn run_command(command: &str, session: &Rc<RefCell<Session>>) -> bool {
+    let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+    match name {
+        "q" | "quit" | "exit" => return false,
+        "help" | "h" | "?" => println!("{HELP}"),
+        "who" => println!("{}", session.borrow().variables().join("  ")),
+        "run" => {
+            let path = rest.trim();
+            match std::fs::read_to_string(path) {
+                Ok(text) => {
+                    if let Err(failure) = session.borrow_mut().eval(path, &text) {
+                        eprintln!("{}", failure.rendered);
+                    }
+                }
+                Err(error) => eprintln!("error: {path}: {error}"),
+            }
+        }
+        other => eprintln!("error: unknown command `:{other}`; :help lists the commands"),
+    }
+    true
+}

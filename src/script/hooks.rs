@@ -1,0 +1,122 @@
+//! Rhai's volatile interfaces, all in this file; `tests/session.rs` holds what they give.
+//!
+//! - An integer is accepted wherever a float is (`on_missing_function`).
+//! - A closure of an imported module can be called (`on_missing_function`).
+//! - A constant is visible in functions, and a function's bare name is a value (`on_var`).
+
+use crate::mlx::interrupt;
+use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalContext, FnPtr, ImmutableString, Scope};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+/// The names of a session that Rhai's own look-up does not find.
+#[derive(Default)]
+pub struct Names {
+    /// Constants of the cells, the latest of a name.
+    pub constants: BTreeMap<String, Dynamic>,
+    /// Constants of a script file, seen in that file only.
+    pub of_source: HashMap<String, BTreeMap<String, Dynamic>>,
+    /// Functions that scripts have defined.
+    pub functions: HashSet<String>,
+    /// Imported and reward scripts, whose closures have to be found again.
+    pub modules: Vec<AST>,
+}
+
+impl Names {
+    fn lookup(&self, name: &str, source: Option<&str>) -> Option<Dynamic> {
+        let own = source.and_then(|source| self.of_source.get(source)?.get(name));
+        if let Some(value) = own.or_else(|| self.constants.get(name)) {
+            return Some(value.clone());
+        }
+        if self.functions.contains(name) {
+            return FnPtr::new(ImmutableString::from(name))
+                .ok()
+                .map(Dynamic::from);
+        }
+        None
+    }
+}
+
+/// Installs every hook.
+#[allow(deprecated)] // Rhai marks its volatile interfaces so.
+pub fn install(engine: &mut Engine, names: Rc<RefCell<Names>>) {
+    engine.on_progress(|_| interrupt::is_set().then(|| Dynamic::from("interrupted")));
+    let known = names.clone();
+    engine.on_var(move |name, index, ctx| {
+        // Locals come first, and Rhai asks this hook before it looks at them.
+        if index > 0 || ctx.scope().contains(name) {
+            return Ok(None);
+        }
+        Ok(known.borrow().lookup(name, ctx.source()))
+    });
+    engine.on_missing_function(move |name, args, is_method, mut ctx| {
+        if name.starts_with("anon$") {
+            return imported_closure(&names, name, args, &ctx);
+        }
+        if !is_identifier(name) || COERCING.get() {
+            return Ok(None);
+        }
+        COERCING.set(true);
+        let result = with_floats(name, args, is_method, &mut ctx);
+        COERCING.set(false);
+        Ok(result)
+    });
+}
+
+thread_local! {
+    /// Rhai asks again for every failed attempt.
+    static COERCING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Operators are left alone: `1 / 0` is an error, and not `1.0 / 0.0`.
+fn is_identifier(name: &str) -> bool {
+    let name = name.strip_prefix("set$").unwrap_or(name);
+    name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Calls a native function with integers as floats: all of them, or else each one alone.
+fn with_floats(
+    name: &str,
+    args: &mut [&mut Dynamic],
+    is_method: bool,
+    ctx: &mut EvalContext,
+) -> Option<Dynamic> {
+    let integers: Vec<usize> = (0..args.len()).filter(|i| args[*i].is_int()).collect();
+    let mut attempts = vec![integers.clone()];
+    if integers.len() > 1 {
+        attempts.extend(integers.iter().map(|i| vec![*i]));
+    }
+    for attempt in attempts.into_iter().filter(|attempt| !attempt.is_empty()) {
+        let mut copies: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
+        for i in attempt {
+            copies[i] = Dynamic::from_float(args[i].as_int().unwrap_or_default() as f64);
+        }
+        let mut refs: Vec<&mut Dynamic> = copies.iter_mut().collect();
+        if let Ok(value) = ctx.call_native_fn_raw(name, is_method, &mut refs) {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Calls a closure that was made in a module, which Rhai 1.27 does not find outside of it.
+fn imported_closure(
+    names: &Rc<RefCell<Names>>,
+    name: &str,
+    args: &mut [&mut Dynamic],
+    ctx: &EvalContext,
+) -> Result<Option<Dynamic>, Box<rhai::EvalAltResult>> {
+    let home = names.borrow().modules.iter().rev().find_map(|ast| {
+        let mut functions = ast.iter_functions();
+        let found = functions.any(|f| f.name == name && f.params.len() == args.len());
+        found.then(|| ast.clone())
+    });
+    let Some(ast) = home else { return Ok(None) };
+    let values: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
+    let options = CallFnOptions::new().eval_ast(false);
+    let mut scope = Scope::new();
+    ctx.engine()
+        .call_fn_with_options(options, &mut scope, &ast, name, values)
+        .map(Some)
+}

@@ -1,0 +1,107 @@
+//! `lm::`: models and tokenizers from disk or from nothing.
+
+use super::convert::to_json;
+use super::error::{Answer, At};
+use super::model::Model;
+use super::settings::Settings;
+use super::tokenizer::Tokenizer;
+use crate::error::{Error, Result};
+use crate::mlx::{Dtype, random};
+use crate::models::Config;
+use crate::tensor::dtype;
+use crate::text::{self, LanguageModel};
+use rhai::plugin::*;
+use rhai::{Dynamic, Engine, Map, NativeCallContext};
+use std::path::Path;
+use std::rc::Rc;
+
+/// Registers the module.
+pub fn register(engine: &mut Engine) {
+    engine.register_static_module("lm", exported_module!(functions).into());
+}
+
+fn config(value: &Dynamic, tokenizer: Option<&text::Tokenizer>) -> Result<Config> {
+    if value.is_string() {
+        return Config::preset(&value.to_string());
+    }
+    let mut json = to_json(value)?;
+    if let (Some(fields), Some(tokenizer)) = (json.as_object_mut(), tokenizer) {
+        fields
+            .entry("vocab_size")
+            .or_insert_with(|| tokenizer.vocab_size().into());
+    }
+    Config::from_json(json)
+}
+
+#[export_module]
+mod functions {
+    /// A Qwen3 with random weights: a preset (`"0.6b"`) or a map of `config.json` keys.
+    #[rhai_fn(return_raw)]
+    pub fn qwen3(ctx: NativeCallContext, config: Dynamic) -> Answer<Model> {
+        qwen3_with(ctx, config, Map::new())
+    }
+
+    /// A Qwen3 with random weights. Settings: `seed`, `dtype`, `tokenizer`, which also gives the
+    /// vocabulary size and the end token where the configuration names none.
+    #[rhai_fn(name = "qwen3", return_raw)]
+    pub fn qwen3_with(ctx: NativeCallContext, config: Dynamic, settings: Map) -> Answer<Model> {
+        let (seed, dtype, tokenizer) = Settings::read(&ctx, "lm::qwen3", settings, |s| {
+            let seed = s.integer("seed")?.map(|seed| seed as u64);
+            let mut dtype = Dtype::Float32;
+            s.named("dtype", &mut dtype, dtype::parse)?;
+            let tokenizer: Option<Tokenizer> = s.value("tokenizer", "a tokenizer")?;
+            Ok((seed.unwrap_or_else(random::fresh_seed), dtype, tokenizer))
+        })?;
+        let make = || {
+            if !dtype.is_float() {
+                let found = crate::tensor::dtype::name(dtype);
+                return Err(Error::setting(
+                    "dtype",
+                    found,
+                    "float32, bfloat16 or float16",
+                ));
+            }
+            let tokenizer = tokenizer.as_ref().map(|t| (*t.0).clone());
+            let config = super::config(&config, tokenizer.as_ref())?;
+            LanguageModel::random(config, tokenizer, seed, dtype)
+        };
+        make().map(Model::new).at(&ctx)
+    }
+
+    /// Loads a model from a folder in Hugging Face layout.
+    #[rhai_fn(return_raw)]
+    pub fn load(ctx: NativeCallContext, path: &str) -> Answer<Model> {
+        LanguageModel::load(Path::new(path), None)
+            .map(Model::new)
+            .at(&ctx)
+    }
+
+    /// Loads a model; settings: `dtype`.
+    #[rhai_fn(name = "load", return_raw)]
+    pub fn load_with(ctx: NativeCallContext, path: &str, settings: Map) -> Answer<Model> {
+        let wanted = Settings::read(&ctx, "lm::load", settings, |s| {
+            s.string("dtype")?
+                .map(|name| dtype::parse(&name))
+                .transpose()
+        })?;
+        LanguageModel::load(Path::new(path), wanted)
+            .map(Model::new)
+            .at(&ctx)
+    }
+
+    /// The tokenizer of a folder.
+    #[rhai_fn(return_raw)]
+    pub fn tokenizer(ctx: NativeCallContext, path: &str) -> Answer<Tokenizer> {
+        text::Tokenizer::load(Path::new(path))
+            .map(|t| Tokenizer(Rc::new(t)))
+            .at(&ctx)
+    }
+
+    /// One token for each character of an alphabet, after `<pad>` (0) and `<eos>` (1).
+    #[rhai_fn(return_raw)]
+    pub fn char_tokenizer(ctx: NativeCallContext, alphabet: &str) -> Answer<Tokenizer> {
+        text::Tokenizer::characters(alphabet)
+            .map(|t| Tokenizer(Rc::new(t)))
+            .at(&ctx)
+    }
+}

@@ -1,0 +1,86 @@
+//! Rhai bindings: one file for each registered type, mirroring the native file of that name.
+//!
+//! A binding converts and maps errors; it computes nothing.
+
+mod asserts;
+mod completion;
+mod convert;
+mod data;
+mod differentiate;
+mod error;
+mod hooks;
+mod host;
+mod imports;
+mod lm;
+mod model;
+mod numbers;
+mod ops;
+mod plot;
+mod register;
+mod reward;
+mod rl;
+mod sampling;
+mod settings;
+mod sft;
+mod tensor;
+mod tokenizer;
+
+pub use convert::show;
+pub use error::{MODULES, ScriptError, function_names, hint};
+pub use hooks::Names;
+pub use host::Host;
+pub use imports::STDLIB;
+pub use plot::PlotValue;
+pub use tensor::Tensor;
+
+use rhai::{Engine, Module, OptimizationLevel};
+
+/// An engine with everything registered, for one host.
+pub fn engine(host: Host) -> Engine {
+    let mut engine = Engine::new();
+    limits(&mut engine);
+    hooks::install(&mut engine, host.names.clone());
+    engine.set_module_resolver(imports::Imports {
+        names: host.names.clone(),
+    });
+    let print = host.print.clone();
+    engine.on_print(move |text| print(text));
+    let print = host.print.clone();
+    engine.on_debug(move |text, source, position| {
+        let place = source.map(|s| format!("{s} ")).unwrap_or_default();
+        print(&format!("{place}{position:?}: {text}"));
+    });
+    engine.set_default_tag(rhai::Dynamic::from(host));
+    numbers::register(&mut engine);
+    tensor::register(&mut engine);
+    // The same functions serve as methods: `mx::sum(a)` is `a.sum()`.
+    let mut mx: Module = ops::of_tensors();
+    engine.register_global_module(mx.clone().into());
+    ops::register(&mut mx);
+    differentiate::register(&mut mx);
+    engine.register_static_module("mx", mx.into());
+    asserts::register(&mut engine);
+    tokenizer::register(&mut engine);
+    model::register(&mut engine);
+    completion::register(&mut engine);
+    lm::register(&mut engine);
+    sampling::register(&mut engine);
+    data::register(&mut engine);
+    plot::register(&mut engine);
+    rl::register(&mut engine);
+    sft::register(&mut engine);
+    engine
+}
+
+/// Limits are set one by one: their defaults differ between debug and release builds.
+fn limits(engine: &mut Engine) {
+    engine
+        .set_optimization_level(OptimizationLevel::None)
+        .set_fail_on_invalid_map_property(true)
+        .set_max_call_levels(128)
+        .set_max_expr_depths(256, 128)
+        .set_max_operations(0)
+        .set_max_string_size(0)
+        .set_max_array_size(0)
+        .set_max_map_size(0);
+}

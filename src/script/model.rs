@@ -1,0 +1,430 @@
+//! The `Model` type: a handle on a network and its tokenizer.
+
+use super::completion::Completion;
+use super::convert::{self, from_json};
+use super::error::{Answer, At, callback};
+use super::sampling::sampler_settings;
+use super::settings::Settings;
+use super::tensor::Tensor;
+use super::tokenizer::Tokenizer;
+use crate::cache;
+use crate::error::{Error, Result};
+use crate::generate::{GenerateSettings, Observer, Silent, generate};
+use crate::mlx::random;
+use crate::nn::Params;
+use crate::tensor::dtype;
+use crate::text::{LanguageModel, SharedModel};
+use crate::train::{Batch, completion_logprobs};
+use rhai::plugin::*;
+use rhai::{Array as List, Dynamic, Engine, FnPtr, INT, Map, NativeCallContext};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A model as a script's value: every copy is the same model.
+#[derive(Clone, Debug)]
+pub struct Model(pub SharedModel);
+
+impl Model {
+    /// A handle on a new model.
+    pub fn new(model: LanguageModel) -> Self {
+        Self(Rc::new(RefCell::new(model)))
+    }
+}
+
+/// Registers the type.
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Model>("Model");
+    engine.register_global_module(exported_module!(members).into());
+    engine.register_fn("to_string", summary);
+    engine.register_fn("to_debug", summary);
+}
+
+fn summary(model: &mut Model) -> String {
+    let model = model.0.borrow();
+    let config = &model.network.config;
+    let tokenizer = match &model.tokenizer {
+        Some(tokenizer) => format!("tokenizer of {}", tokenizer.vocab_size()),
+        None => "no tokenizer".into(),
+    };
+    format!(
+        "{} with {} parameters: {} layers, hidden {}, heads {}/{}, vocabulary {}, {}, {tokenizer}",
+        config.model_type,
+        model.network.num_parameters(),
+        config.num_hidden_layers,
+        config.hidden_size,
+        config.num_attention_heads,
+        config.num_key_value_heads,
+        config.vocab_size,
+        dtype::name(model.network.dtype()),
+    )
+}
+
+/// The ids of a prompt: a string, or a list or tensor of ids.
+fn prompt_ids(model: &LanguageModel, prompt: &Dynamic) -> Result<Vec<i32>> {
+    if prompt.is_string() {
+        return model.encode_prompt(&prompt.to_string());
+    }
+    let is_messages = prompt
+        .read_lock::<List>()
+        .is_some_and(|list| list.first().is_some_and(Dynamic::is_map));
+    if is_messages {
+        return Err(Error::Unsupported(
+            "prompts of messages are not supported; give a string or token ids".into(),
+        ));
+    }
+    let ids = convert::ids(prompt)?;
+    model.check_prompt(&ids)?;
+    Ok(ids)
+}
+
+fn generate_settings(model: &LanguageModel, map: Map) -> Result<GenerateSettings> {
+    let mut s = Settings::new("generate", map);
+    let mut settings = GenerateSettings {
+        stop_token_ids: model.eos_token_ids.clone(),
+        ..GenerateSettings::default()
+    };
+    sampler_settings(&mut s, &mut settings.sampler)?;
+    s.count("max_tokens", &mut settings.max_tokens)?;
+    s.count("num_samples", &mut settings.num_samples)?;
+    s.count("prefill_step_size", &mut settings.prefill_step_size)?;
+    if let Some(ids) = s.ids("stop_token_ids")? {
+        settings.stop_token_ids = ids;
+    }
+    let seed = s.integer("seed")?.map(|seed| seed as u64);
+    settings.seed = seed.unwrap_or_else(random::fresh_seed);
+    s.finish()?;
+    settings.check()?;
+    Ok(settings)
+}
+
+/// Completions of each prompt: one list for each.
+fn complete(
+    model: &Model,
+    prompts: &[Dynamic],
+    map: Map,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Vec<Completion>>> {
+    let model = model.0.borrow();
+    let settings = generate_settings(&model, map)?;
+    let ids: Vec<Vec<i32>> = prompts
+        .iter()
+        .map(|prompt| prompt_ids(&model, prompt))
+        .collect::<Result<_>>()?;
+    let generated = generate(&model.network, &ids, &settings, observer)?;
+    let mut completions = generated.into_iter().map(|one| {
+        let text = match &model.tokenizer {
+            Some(tokenizer) => tokenizer.decode(&one.token_ids)?,
+            None => String::new(),
+        };
+        Ok(Completion::new(one, text))
+    });
+    (0..prompts.len())
+        .map(|_| completions.by_ref().take(settings.num_samples).collect())
+        .collect()
+}
+
+/// One completion, or a list where several were asked for.
+fn one_or_list(mut list: Vec<Completion>) -> Dynamic {
+    if list.len() == 1 {
+        return Dynamic::from(list.remove(0));
+    }
+    list.into_iter().map(Dynamic::from).collect::<List>().into()
+}
+
+/// Passes new text on to a closure as it comes.
+struct Pieces<'a> {
+    ctx: &'a NativeCallContext<'a>,
+    f: FnPtr,
+    tokenizer: Option<crate::text::Tokenizer>,
+    ids: Vec<i32>,
+    shown: usize,
+    error: Option<Error>,
+}
+
+impl Observer for Pieces<'_> {
+    fn token(&mut self, row: usize, id: i32) {
+        if row > 0 || self.error.is_some() {
+            return;
+        }
+        self.ids.push(id);
+        let Some(tokenizer) = &self.tokenizer else {
+            return;
+        };
+        let Ok(text) = tokenizer.decode(&self.ids) else {
+            return;
+        };
+        // An unfinished character is held back until its last byte has come.
+        if text.ends_with('\u{fffd}') || text.len() <= self.shown {
+            return;
+        }
+        let piece = text[self.shown..].to_string();
+        self.shown = text.len();
+        if let Err(error) = self.f.call_raw(self.ctx, None, [Dynamic::from(piece)]) {
+            self.error = Some(callback(error));
+            crate::mlx::interrupt::set();
+        }
+    }
+}
+
+#[export_module]
+mod members {
+    /// The configuration, as in `config.json`.
+    #[rhai_fn(global, get = "config", pure)]
+    pub fn config(m: &mut Model) -> Dynamic {
+        from_json(&m.0.borrow().network.config.to_json())
+    }
+
+    /// How many numbers the weights hold.
+    #[rhai_fn(global, get = "num_parameters", pure)]
+    pub fn num_parameters(m: &mut Model) -> INT {
+        m.0.borrow().network.num_parameters() as INT
+    }
+
+    /// The element type of the weights.
+    #[rhai_fn(global, get = "dtype", pure)]
+    pub fn dtype_name(m: &mut Model) -> String {
+        dtype::name(m.0.borrow().network.dtype()).into()
+    }
+
+    /// The tokenizer, or `()`.
+    #[rhai_fn(global, get = "tokenizer", pure)]
+    pub fn tokenizer(m: &mut Model) -> Dynamic {
+        let tokenizer = m.0.borrow().tokenizer.clone();
+        tokenizer.map_or(Dynamic::UNIT, |t| Dynamic::from(Tokenizer(Rc::new(t))))
+    }
+
+    /// All weights: checkpoint name to tensor.
+    #[rhai_fn(global, pure)]
+    pub fn parameters(m: &mut Model) -> Map {
+        let named = m.0.borrow().network.named();
+        named
+            .into_iter()
+            .map(|(name, array)| (name.into(), Dynamic::from(Tensor(array))))
+            .collect()
+    }
+
+    /// One weight, by its checkpoint name.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn parameter(ctx: NativeCallContext, m: &mut Model, name: &str) -> Answer<Tensor> {
+        let named = m.0.borrow().network.named();
+        let found = named.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, array)| Tensor(array.clone()))
+            .ok_or_else(|| no_weight(name, &named))
+            .at(&ctx)
+    }
+
+    /// Replaces one weight.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn set_parameter(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        name: &str,
+        value: Tensor,
+    ) -> Answer<()> {
+        let set = || {
+            let mut model = m.0.borrow_mut();
+            let named = model.network.named();
+            let mut found = false;
+            model.network.walk("", &mut |known, weight| {
+                if known != name {
+                    return Ok(());
+                }
+                found = true;
+                if weight.shape() != value.0.shape() {
+                    let expected = format!("{:?}", weight.shape());
+                    return Err(Error::shape("set_parameter", expected, value.0.shape()));
+                }
+                *weight = value.0.as_dtype(weight.dtype())?;
+                Ok(())
+            })?;
+            if found {
+                Ok(())
+            } else {
+                Err(no_weight(name, &named))
+            }
+        };
+        set().at(&ctx)
+    }
+
+    /// Logits of every position: `[B, L]` ids give `[B, L, V]`.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn forward(ctx: NativeCallContext, m: &mut Model, ids: Dynamic) -> Answer<Tensor> {
+        let forward = || {
+            let ids = convert::id_batch(&ids)?;
+            let model = m.0.borrow();
+            model.network.check_ids(&crate::tensor::to_i32(&ids)?)?;
+            model.network.forward(&ids, None).map(Tensor)
+        };
+        forward().at(&ctx)
+    }
+
+    /// Logits of tokens that continue what a cache holds.
+    #[rhai_fn(global, name = "forward", pure, return_raw)]
+    pub fn forward_cached(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        ids: Dynamic,
+        cache: Cache,
+    ) -> Answer<Tensor> {
+        let forward = || {
+            let ids = convert::id_batch(&ids)?;
+            let model = m.0.borrow();
+            model.network.check_ids(&crate::tensor::to_i32(&ids)?)?;
+            let mut cache = cache.0.borrow_mut();
+            model.network.forward(&ids, Some(&mut cache)).map(Tensor)
+        };
+        forward().at(&ctx)
+    }
+
+    /// An empty cache for this model.
+    #[rhai_fn(global, pure)]
+    pub fn new_cache(m: &mut Model) -> Cache {
+        let layers = m.0.borrow().network.layers.len();
+        Cache(Rc::new(RefCell::new(cache::full(layers, 0))))
+    }
+
+    /// How many tokens a cache holds.
+    #[rhai_fn(global, get = "size", pure)]
+    pub fn cache_size(c: &mut Cache) -> INT {
+        c.0.borrow().first().map_or(0, |layer| layer.size().into())
+    }
+
+    /// Log-probability of each completion token after a prompt, at temperature 1.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn logprobs(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+        completion: Dynamic,
+    ) -> Answer<Tensor> {
+        logprobs_with(ctx, m, prompt, completion, Map::new())
+    }
+
+    /// Log-probability of each completion token; settings: `temperature`.
+    #[rhai_fn(global, name = "logprobs", pure, return_raw)]
+    pub fn logprobs_with(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+        completion: Dynamic,
+        settings: Map,
+    ) -> Answer<Tensor> {
+        let temperature = Settings::read(&ctx, "logprobs", settings, |s| {
+            let mut temperature = 1.0;
+            s.single("temperature", &mut temperature)?;
+            if temperature > 0.0 {
+                Ok(temperature)
+            } else {
+                Err(Error::setting(
+                    "temperature",
+                    temperature,
+                    "a positive number",
+                ))
+            }
+        })?;
+        let compute = || {
+            let model = m.0.borrow();
+            let (prompt, completion) = (convert::ids(&prompt)?, convert::ids(&completion)?);
+            model.check_prompt(&prompt)?;
+            if completion.is_empty() {
+                return Err(Error::value("completion", "no tokens", "at least one"));
+            }
+            model.network.check_ids(&completion)?;
+            let batch = Batch::new(&[(&prompt, &completion)]);
+            completion_logprobs(&model.network, &batch, temperature).map(Tensor)
+        };
+        compute().at(&ctx)
+    }
+
+    /// Writes the model to a folder in Hugging Face layout.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn save(ctx: NativeCallContext, m: &mut Model, path: &str) -> Answer<()> {
+        m.0.borrow().save(Path::new(path)).at(&ctx)
+    }
+
+    /// Completes a prompt: a string, or a list of token ids.
+    #[rhai_fn(global, name = "generate", pure, return_raw)]
+    pub fn generate_plain(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+    ) -> Answer<Dynamic> {
+        generate_with(ctx, m, prompt, Map::new())
+    }
+
+    /// Completes a prompt. Settings: `max_tokens`, `temperature`, `top_p`, `top_k`, `min_p`,
+    /// `min_tokens_to_keep`, `seed`, `stop_token_ids`, `num_samples`, `prefill_step_size`.
+    #[rhai_fn(global, name = "generate", pure, return_raw)]
+    pub fn generate_with(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+        settings: Map,
+    ) -> Answer<Dynamic> {
+        let mut lists = complete(m, &[prompt], settings, &mut Silent).at(&ctx)?;
+        Ok(one_or_list(lists.remove(0)))
+    }
+
+    /// Completes several prompts together.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn generate_batch(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompts: List,
+        settings: Map,
+    ) -> Answer<List> {
+        let lists = complete(m, &prompts, settings, &mut Silent).at(&ctx)?;
+        Ok(lists.into_iter().map(one_or_list).collect())
+    }
+
+    /// Completes several prompts together with the default settings.
+    #[rhai_fn(global, name = "generate_batch", pure, return_raw)]
+    pub fn generate_batch_plain(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompts: List,
+    ) -> Answer<List> {
+        generate_batch(ctx, m, prompts, Map::new())
+    }
+
+    /// Completes a prompt and gives each piece of text to a closure as it comes.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn stream(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+        settings: Map,
+        f: FnPtr,
+    ) -> Answer<Dynamic> {
+        let mut pieces = Pieces {
+            ctx: &ctx,
+            f,
+            tokenizer: m.0.borrow().tokenizer.clone(),
+            ids: Vec::new(),
+            shown: 0,
+            error: None,
+        };
+        let result = complete(m, &[prompt], settings, &mut pieces);
+        if let Some(error) = pieces.error.take() {
+            // The flag was raised to stop the decoding only.
+            crate::mlx::interrupt::clear();
+            return Err(error).at(&ctx);
+        }
+        Ok(one_or_list(result.at(&ctx)?.remove(0)))
+    }
+}
+
+/// The past of a model's layers as a script's value.
+#[derive(Clone)]
+pub struct Cache(Rc<RefCell<cache::Cache>>);
+
+fn no_weight(name: &str, named: &[(String, crate::mlx::Array)]) -> Error {
+    let names = named.iter().map(|(name, _)| name.as_str());
+    let expected = match crate::error::nearest(name, names) {
+        Some(near) => format!("a name of .parameters(), such as `{near}`"),
+        None => "a name of .parameters()".into(),
+    };
+    Error::value("parameter", name, &expected)
+}

@@ -1,0 +1,409 @@
+//! `rl::` and the `GrpoTrainer` type.
+
+use super::convert::from_json;
+use super::data::rows;
+use super::error::{Answer, At};
+use super::host::Host;
+use super::model::Model;
+use super::reward::rewards;
+use super::sampling::sampler_settings;
+use super::settings::{Settings, float};
+use super::tensor::{Tensor, from_value, to_list};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::mlx::Array;
+use crate::optim::Decay;
+use crate::rl::advantage::{AdvantageSettings, Aggregation, Scale};
+use crate::rl::{
+    self, EvalSettings, GrpoSettings, LossInputs, LossSettings, LossType, Ratio, Report,
+};
+use crate::train::{Metrics, OptimSettings};
+use rhai::plugin::*;
+use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, Map, NativeCallContext};
+use serde_json::json;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// A trainer as a script's value: every copy is the same trainer.
+#[derive(Clone)]
+pub struct GrpoTrainer(Rc<RefCell<rl::GrpoTrainer>>);
+
+/// Registers the type and the module.
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<GrpoTrainer>("GrpoTrainer");
+    engine.register_global_module(exported_module!(members).into());
+    engine.register_static_module("rl", exported_module!(functions).into());
+    let show = |t: &mut GrpoTrainer| match t.0.try_borrow() {
+        Ok(trainer) => {
+            let reward = trainer.history.last().and_then(|m| m.get("reward"));
+            let reward = reward
+                .map(|r| format!(", reward {r:.3}"))
+                .unwrap_or_default();
+            format!("GrpoTrainer after {} steps{reward}", trainer.steps())
+        }
+        Err(_) => "GrpoTrainer, training".into(),
+    };
+    engine.register_fn("to_string", show);
+    engine.register_fn("to_debug", show);
+}
+
+/// Reads the keys that every optimiser shares.
+pub fn optim_settings(s: &mut Settings, into: &mut OptimSettings) -> Result<()> {
+    s.float("learning_rate", &mut into.learning_rate)?;
+    s.named("lr_scheduler", &mut into.lr_scheduler, Decay::named)?;
+    s.count("warmup_steps", &mut into.warmup_steps)?;
+    if let Some(name) = s.string("optimizer")? {
+        into.optimizer = name;
+    }
+    s.float("weight_decay", &mut into.weight_decay)?;
+    s.float("adam_beta1", &mut into.adam_beta1)?;
+    s.float("adam_beta2", &mut into.adam_beta2)?;
+    s.single("max_grad_norm", &mut into.max_grad_norm)
+}
+
+fn loss_settings(s: &mut Settings, into: &mut LossSettings) -> Result<()> {
+    s.named("loss_type", &mut into.loss_type, LossType::named)?;
+    let level = &mut into.importance_sampling_level;
+    s.named("importance_sampling_level", level, Ratio::named)?;
+    s.single("epsilon", &mut into.epsilon)?;
+    s.optional("epsilon_high", &mut into.epsilon_high)?;
+    s.optional("delta", &mut into.delta)?;
+    s.single("beta", &mut into.beta)
+}
+
+fn advantage_settings(s: &mut Settings, into: &mut AdvantageSettings) -> Result<()> {
+    s.named("scale_rewards", &mut into.scale_rewards, Scale::named)?;
+    if let Some(weights) = s.numbers("reward_weights")? {
+        into.reward_weights = weights;
+    }
+    let aggregation = &mut into.multi_objective_aggregation;
+    s.named(
+        "multi_objective_aggregation",
+        aggregation,
+        Aggregation::named,
+    )
+}
+
+fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
+    let mut g = GrpoSettings::default();
+    s.count("prompts_per_step", &mut g.prompts_per_step)?;
+    s.count("num_generations", &mut g.num_generations)?;
+    s.count("max_completion_length", &mut g.max_completion_length)?;
+    sampler_settings(s, &mut g.sampler)?;
+    g.stop_token_ids = s.ids("stop_token_ids")?;
+    loss_settings(s, &mut g.loss)?;
+    advantage_settings(s, &mut g.advantage)?;
+    optim_settings(s, &mut g.optim)?;
+    s.count("num_iterations", &mut g.num_iterations)?;
+    s.count(
+        "gradient_accumulation_steps",
+        &mut g.gradient_accumulation_steps,
+    )?;
+    s.count("max_steps", &mut g.max_steps)?;
+    s.count("num_epochs", &mut g.num_epochs)?;
+    s.count("eval_steps", &mut g.eval_steps)?;
+    g.eval_dataset = s.value("eval_dataset", "a dataset")?;
+    s.count("save_steps", &mut g.save_steps)?;
+    s.count("save_total_limit", &mut g.save_total_limit)?;
+    s.boolean("log_completions", &mut g.log_completions)?;
+    s.count("seed", &mut g.seed)?;
+    g.run_dir = s.string("run_dir")?.map(PathBuf::from);
+    Ok(g)
+}
+
+/// A step's numbers as a map.
+pub fn metrics_map(metrics: &Metrics) -> Dynamic {
+    let fields = metrics.values.iter();
+    fields
+        .map(|(name, value)| (name.as_str().into(), (*value).into()))
+        .collect::<Map>()
+        .into()
+}
+
+fn report_map(report: &Report) -> Dynamic {
+    from_json(&json!({
+        "steps": report.steps,
+        "interrupted": report.interrupted,
+        "first_reward": report.first_reward,
+        "last_reward": report.last_reward,
+        "seconds": report.seconds,
+        "run_dir": report.run_dir.display().to_string(),
+        "checkpoint": report.checkpoint.display().to_string(),
+    }))
+}
+
+/// Rewards as rows of columns: a tensor `[N]` or `[N, K]`, or lists in which `()` is unscorable.
+fn reward_rows(value: &Dynamic) -> Result<Vec<Vec<Option<f64>>>> {
+    let list = match value.read_lock::<Tensor>() {
+        Some(tensor) => to_list(&tensor.0)?,
+        None => value.clone(),
+    };
+    let wrong = || Error::value("rewards", value.type_name(), "numbers [P*G] or [P*G, K]");
+    let cell = |item: &Dynamic| -> Result<Option<f64>> {
+        if item.is_unit() {
+            return Ok(None);
+        }
+        float(item).map(Some).ok_or_else(wrong)
+    };
+    let list = list.read_lock::<List>().ok_or_else(wrong)?;
+    list.iter()
+        .map(|item| match item.read_lock::<List>() {
+            Some(row) => row.iter().map(cell).collect(),
+            None => Ok(vec![cell(item)?]),
+        })
+        .collect()
+}
+
+/// The trainer for a call that changes it; an error inside a reward that uses it again.
+fn exclusive<'a>(
+    ctx: &NativeCallContext,
+    trainer: &'a GrpoTrainer,
+) -> Answer<std::cell::RefMut<'a, rl::GrpoTrainer>> {
+    trainer
+        .0
+        .try_borrow_mut()
+        .map_err(|_| Error::Unsupported("this trainer is in the middle of a step".into()))
+        .at(ctx)
+}
+
+#[export_module]
+mod functions {
+    /// A GRPO trainer of a model with the default settings.
+    #[rhai_fn(name = "grpo", return_raw)]
+    pub fn grpo_plain(ctx: NativeCallContext, model: Model) -> Answer<GrpoTrainer> {
+        grpo(ctx, model, Map::new())
+    }
+
+    /// A GRPO trainer of a model. Settings: `prompts_per_step`, `num_generations`,
+    /// `max_completion_length`, `temperature`, `top_p`, `top_k`, `min_p`, `stop_token_ids`,
+    /// `loss_type`, `importance_sampling_level`, `epsilon`, `epsilon_high`, `delta`, `beta`,
+    /// `scale_rewards`, `reward_weights`, `multi_objective_aggregation`, `learning_rate`,
+    /// `lr_scheduler`, `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`,
+    /// `max_grad_norm`, `num_iterations`, `gradient_accumulation_steps`, `max_steps`,
+    /// `num_epochs`, `eval_steps`, `eval_dataset`, `save_steps`, `save_total_limit`,
+    /// `log_completions`, `seed`, `run_dir`.
+    #[rhai_fn(return_raw)]
+    pub fn grpo(ctx: NativeCallContext, model: Model, settings: Map) -> Answer<GrpoTrainer> {
+        let settings = Settings::read(&ctx, "rl::grpo", settings, grpo_settings)?;
+        let trainer = rl::GrpoTrainer::new(model.0, settings).at(&ctx)?;
+        Ok(GrpoTrainer(Rc::new(RefCell::new(trainer))))
+    }
+
+    /// How much better each completion is than its group: rewards `[P*G]` or `[P*G, K]`, the
+    /// completions of a prompt adjacent.
+    ///
+    /// # Example
+    ///
+    /// ```rhai
+    /// let a = rl::advantages(tensor([3.0, 1.0, 5.0, 5.0]), 2);
+    /// assert_close(a[0], -a[1], 1e-6);
+    /// assert_close(a[2], 0.0, 1e-6);
+    /// ```
+    #[rhai_fn(name = "advantages", return_raw)]
+    pub fn advantages_plain(
+        ctx: NativeCallContext,
+        rewards: Dynamic,
+        num_generations: INT,
+    ) -> Answer<Tensor> {
+        advantages(ctx, rewards, num_generations, Map::new())
+    }
+
+    /// The same; settings: `scale_rewards`, `reward_weights`, `multi_objective_aggregation`.
+    #[rhai_fn(return_raw)]
+    pub fn advantages(
+        ctx: NativeCallContext,
+        rewards: Dynamic,
+        num_generations: INT,
+        settings: Map,
+    ) -> Answer<Tensor> {
+        let settings = Settings::read(&ctx, "rl::advantages", settings, |s| {
+            let mut settings = AdvantageSettings::default();
+            advantage_settings(s, &mut settings)?;
+            Ok(settings)
+        })?;
+        let compute = || {
+            let group = usize::try_from(num_generations).unwrap_or(0);
+            if group < 2 {
+                let expected = "at least 2";
+                return Err(Error::setting("num_generations", num_generations, expected));
+            }
+            let values = rl::advantages(&reward_rows(&rewards)?, group, &settings)?;
+            let values: Vec<f32> = values.into_iter().map(|a| a as f32).collect();
+            Ok(Tensor(Array::from_slice(&values, &[values.len() as i32])))
+        };
+        compute().at(&ctx)
+    }
+
+    /// The policy loss of arrays: `#{ loss, metrics }`, differentiable.
+    ///
+    /// Keys: `logprobs`, `mask` `[B, T]`, `advantages` `[B]` or `[B, T]`, and optionally
+    /// `old_logprobs`, `ref_logprobs`, `num_items_in_batch`, `max_completion_length`,
+    /// `gradient_accumulation_steps`, and the loss settings of `rl::grpo`.
+    #[rhai_fn(return_raw)]
+    pub fn loss(ctx: NativeCallContext, inputs: Map) -> Answer<Map> {
+        let (loss, metrics) = Settings::read(&ctx, "rl::loss", inputs, |s| {
+            let mut array = |name: &'static str| -> Result<Option<Array>> {
+                s.take(name).map(|value| from_value(&value)).transpose()
+            };
+            let missing = |name: &str| Error::setting(name, "nothing", "a tensor");
+            let logprobs = array("logprobs")?.ok_or_else(|| missing("logprobs"))?;
+            let advantages = array("advantages")?.ok_or_else(|| missing("advantages"))?;
+            let mask = array("mask")?.ok_or_else(|| missing("mask"))?;
+            let (old, reference) = (array("old_logprobs")?, array("ref_logprobs")?);
+            let mut items = None;
+            s.optional("num_items_in_batch", &mut items)?;
+            let mut share = 1.0;
+            s.single("gradient_accumulation_steps", &mut share)?;
+            let longest = s.integer("max_completion_length")?.map(|n| n as i32);
+            let mut settings = LossSettings::default();
+            loss_settings(s, &mut settings)?;
+            let inputs = LossInputs {
+                logprobs: &logprobs,
+                old_logprobs: old.as_ref(),
+                ref_logprobs: reference.as_ref(),
+                advantages: &advantages,
+                mask: &mask,
+                num_items_in_batch: items,
+                max_completion_length: longest,
+                gradient_accumulation_steps: share,
+            };
+            rl::loss::loss(&inputs, &settings)
+        })?;
+        let tensor = |array: Array| Dynamic::from(Tensor(array));
+        let metrics = metrics.into_iter();
+        let metrics: Map = metrics.map(|(name, a)| (name.into(), tensor(a))).collect();
+        let mut result = Map::new();
+        result.insert("loss".into(), tensor(loss));
+        result.insert("metrics".into(), metrics.into());
+        Ok(result)
+    }
+}
+
+#[export_module]
+mod members {
+    /// Trains on a dataset with a reward, until its steps are used up; a report.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn train(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        dataset: Dataset,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        let mut rewards = rewards(&ctx, &reward)?;
+        let mut observer = (Host::of(&ctx).observer)();
+        let mut trainer = exclusive(&ctx, t)?;
+        let report = trainer
+            .train(&dataset, &mut rewards, &mut *observer)
+            .at(&ctx)?;
+        Ok(report_map(&report))
+    }
+
+    /// One step on a list of rows; its metrics.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn step(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        rows: Dynamic,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        let rows = super::rows(&rows).at(&ctx)?;
+        let mut rewards = rewards(&ctx, &reward)?;
+        let mut trainer = exclusive(&ctx, t)?;
+        let metrics = trainer.step(&rows, &mut rewards).at(&ctx)?;
+        Ok(metrics_map(&metrics))
+    }
+
+    /// Samples completions of rows as a step would, without learning: a list of outputs.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn rollout(ctx: NativeCallContext, t: &mut GrpoTrainer, rows: Dynamic) -> Answer<List> {
+        let rows = super::rows(&rows).at(&ctx)?;
+        let rollout = t.0.borrow().rollout(&rows).at(&ctx)?;
+        Ok(rollout.outputs.into_iter().map(Dynamic::from).collect())
+    }
+
+    /// Mean rewards over a dataset: greedy, one completion for each prompt.
+    #[rhai_fn(global, name = "evaluate", pure, return_raw)]
+    pub fn evaluate_plain(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        dataset: Dataset,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        evaluate(ctx, t, dataset, reward, Map::new())
+    }
+
+    /// Mean rewards over a dataset. Settings: `temperature` (0), `num_generations` (1),
+    /// `max_completion_length`, `batch_size` (64).
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn evaluate(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        dataset: Dataset,
+        reward: Dynamic,
+        settings: Map,
+    ) -> Answer<Dynamic> {
+        let settings = Settings::read(&ctx, "evaluate", settings, |s| {
+            let mut e = EvalSettings::default();
+            s.single("temperature", &mut e.temperature)?;
+            s.count("num_generations", &mut e.num_generations)?;
+            let longest = s.integer("max_completion_length")?;
+            e.max_completion_length = longest.and_then(|n| usize::try_from(n).ok());
+            s.count("batch_size", &mut e.batch_size)?;
+            Ok(e)
+        })?;
+        let mut rewards = rewards(&ctx, &reward)?;
+        let result =
+            t.0.borrow()
+                .evaluate(&dataset, &mut rewards, &settings)
+                .at(&ctx)?;
+        let mut map = Map::new();
+        map.insert("reward".into(), result.reward.into());
+        map.insert("reward_std".into(), result.reward_std.into());
+        map.insert("mean_length".into(), result.mean_length.into());
+        map.insert("num_rows".into(), (result.num_rows as INT).into());
+        for (name, value) in result.parts {
+            map.insert(format!("rewards/{name}/mean").into(), value.into());
+        }
+        Ok(map.into())
+    }
+
+    /// A list of maps, one for each step.
+    #[rhai_fn(global, get = "metrics", pure)]
+    pub fn metrics(t: &mut GrpoTrainer) -> List {
+        t.0.borrow().history.iter().map(metrics_map).collect()
+    }
+
+    /// The model that is trained.
+    #[rhai_fn(global, get = "model", pure)]
+    pub fn model(t: &mut GrpoTrainer) -> Model {
+        Model(t.0.borrow().model.clone())
+    }
+
+    /// The folder of the run, or `()` before it has begun.
+    #[rhai_fn(global, get = "run_dir", pure)]
+    pub fn run_dir(t: &mut GrpoTrainer) -> Dynamic {
+        let path = t.0.borrow().run_dir();
+        path.map_or(Dynamic::UNIT, |path| path.display().to_string().into())
+    }
+
+    /// Writes a checkpoint: the model, the optimiser and the position.
+    #[rhai_fn(global, name = "save", pure, return_raw)]
+    pub fn save_trainer(ctx: NativeCallContext, t: &mut GrpoTrainer, path: &str) -> Answer<()> {
+        t.0.borrow().save(Path::new(path)).at(&ctx)
+    }
+
+    /// Goes on from a checkpoint.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn resume(ctx: NativeCallContext, t: &mut GrpoTrainer, path: &str) -> Answer<()> {
+        exclusive(&ctx, t)?.resume(Path::new(path)).at(&ctx)
+    }
+
+    /// The learning rate of the last step.
+    #[rhai_fn(global, get = "learning_rate", pure)]
+    pub fn learning_rate(t: &mut GrpoTrainer) -> FLOAT {
+        let trainer = t.0.borrow();
+        let last = trainer.history.last().and_then(|m| m.get("learning_rate"));
+        last.unwrap_or(trainer.settings.optim.learning_rate)
+    }
+}

@@ -1,0 +1,461 @@
+//! The `Tensor` type: a value that holds an MLX array.
+
+use super::convert;
+use super::error::{Answer, At};
+use super::settings::float;
+use crate::error::{Error, Result};
+use crate::mlx::{Array, Dtype};
+use crate::tensor::index::{Pick, get, set};
+use crate::tensor::{display, dtype, scalar};
+use mlx_rs::ops;
+use rhai::plugin::*;
+use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, NativeCallContext};
+use std::ops::{Range, RangeInclusive};
+
+/// An array as a script's value; a copy is a handle until one of the two is changed.
+#[derive(Clone, Debug)]
+pub struct Tensor(pub Array);
+
+/// Registers the type, its members, operators and indexing.
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Tensor>("Tensor");
+    engine.register_global_module(exported_module!(members).into());
+    engine.register_global_module(exported_module!(indexing).into());
+    operators(engine);
+    engine.register_fn("to_string", |t: &mut Tensor| text(t));
+    engine.register_fn("to_debug", |t: &mut Tensor| text(t));
+}
+
+fn text(t: &mut Tensor) -> String {
+    display::show(&t.0)
+        .unwrap_or_else(|error| format!("<a tensor that cannot be computed: {error}>"))
+}
+
+/// A tensor from a number, a boolean, a list of them, or lists of lists.
+///
+/// # Errors
+/// A ragged list, by row; a value that is no number.
+pub fn from_value(value: &Dynamic) -> Result<Array> {
+    if let Some(tensor) = value.read_lock::<Tensor>() {
+        return Ok(tensor.0.clone());
+    }
+    let mut flat = Flat::default();
+    flat.collect(value, 0, "")?;
+    let shape = flat.shape.clone();
+    let has_float = flat.floats;
+    Ok(if flat.bools == flat.values.len() && flat.bools > 0 {
+        let bits: Vec<bool> = flat.values.iter().map(|v| *v != 0.0).collect();
+        Array::from_slice(&bits, &shape)
+    } else if has_float || flat.values.is_empty() {
+        let values: Vec<f32> = flat.values.iter().map(|v| *v as f32).collect();
+        Array::from_slice(&values, &shape)
+    } else if flat.values.iter().all(|v| v.abs() <= f64::from(i32::MAX)) {
+        let values: Vec<i32> = flat.values.iter().map(|v| *v as i32).collect();
+        Array::from_slice(&values, &shape)
+    } else {
+        Array::from_slice(&flat.integers, &shape)
+    })
+}
+
+/// Nested lists on their way into one.
+#[derive(Default)]
+struct Flat {
+    shape: Vec<i32>,
+    values: Vec<f64>,
+    /// The same where they are whole: an `f64` does not hold every `i64`.
+    integers: Vec<i64>,
+    floats: bool,
+    bools: usize,
+}
+
+impl Flat {
+    fn collect(&mut self, value: &Dynamic, depth: usize, path: &str) -> Result<()> {
+        let Some(list) = value.read_lock::<List>() else {
+            if depth < self.shape.len() {
+                let found = format!("{} at [{path}]", convert::brief(value));
+                let expected = format!("a list of {}, as the rows before", self.shape[depth]);
+                return Err(Error::value("ragged list", found, &expected));
+            }
+            return self.number(value, path);
+        };
+        let length = list.len() as i32;
+        if depth == self.shape.len() {
+            if !self.values.is_empty() {
+                let found = format!("a list at [{path}]");
+                return Err(Error::value("ragged list", found, "a number, as before"));
+            }
+            self.shape.push(length);
+        } else if self.shape[depth] != length {
+            return Err(Error::value(
+                "ragged list",
+                format!("{length} values in row [{path}]"),
+                &format!("{}, as in the rows before", self.shape[depth]),
+            ));
+        }
+        for (i, item) in list.iter().enumerate() {
+            let inner = if path.is_empty() {
+                i.to_string()
+            } else {
+                format!("{path}, {i}")
+            };
+            self.collect(item, depth + 1, &inner)?;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, value: &Dynamic, path: &str) -> Result<()> {
+        let (number, whole) = if let Ok(bit) = value.as_bool() {
+            self.bools += 1;
+            (f64::from(u8::from(bit)), i64::from(bit))
+        } else if let Ok(whole) = value.as_int() {
+            (whole as f64, whole)
+        } else if let Ok(float) = value.as_float() {
+            self.floats = true;
+            (float, float as i64)
+        } else {
+            let found = format!("{} at [{path}]", value.type_name());
+            return Err(Error::value("tensor", found, "numbers or booleans"));
+        };
+        self.values.push(number);
+        self.integers.push(whole);
+        Ok(())
+    }
+}
+
+/// The values as numbers in lists of lists, or one number.
+pub fn to_list(a: &Array) -> Result<Dynamic> {
+    let contiguous = a.contiguous()?;
+    contiguous.eval()?;
+    let values: Vec<Dynamic> = match a.dtype() {
+        _ if a.size() == 0 => Vec::new(),
+        Dtype::Bool => items(contiguous.to_vec_exact::<bool>()?, Dynamic::from),
+        Dtype::Complex64 => {
+            let found = "complex numbers";
+            return Err(Error::value(
+                "to_array",
+                found,
+                "real numbers; take real or imag first",
+            ));
+        }
+        Dtype::Float64 => items(contiguous.to_vec_exact::<f64>()?, Dynamic::from),
+        d if d.is_float() => items(crate::tensor::to_f32(a)?, |x: f32| {
+            Dynamic::from(f64::from(x))
+        }),
+        _ => items(
+            contiguous.as_dtype(Dtype::Int64)?.to_vec_exact::<i64>()?,
+            Dynamic::from,
+        ),
+    };
+    let mut rest = values.into_iter();
+    Ok(nest(a.shape(), &mut rest))
+}
+
+fn items<T>(values: Vec<T>, f: impl Fn(T) -> Dynamic) -> Vec<Dynamic> {
+    values.into_iter().map(f).collect()
+}
+
+fn nest(shape: &[i32], values: &mut impl Iterator<Item = Dynamic>) -> Dynamic {
+    match shape.split_first() {
+        None => values.next().unwrap_or_default(),
+        Some((size, inner)) => (0..*size)
+            .map(|_| nest(inner, values))
+            .collect::<List>()
+            .into(),
+    }
+}
+
+/// A number beside a tensor: it takes the tensor's dtype, except that a float beside integers
+/// makes floats, as in MLX.
+pub fn beside(value: &Dynamic, like: &Array) -> Result<Array> {
+    if let Some(tensor) = value.read_lock::<Tensor>() {
+        return Ok(tensor.0.clone());
+    }
+    if let Ok(whole) = value.as_int() {
+        let plain = Array::from_int(convert::int(whole)?);
+        return Ok(match like.dtype() {
+            Dtype::Bool => plain,
+            dtype => plain.as_dtype(dtype)?,
+        });
+    }
+    match (float(value), value.as_bool()) {
+        (Some(number), _) => scalar(number as f32, like),
+        (None, Ok(bit)) => Ok(Array::from_bool(bit)),
+        _ => Err(Error::value(
+            "operand",
+            value.type_name(),
+            "a tensor or a number",
+        )),
+    }
+}
+
+type Binary = fn(&Array, &Array) -> mlx_rs::error::Result<Array>;
+
+/// Operators broadcast; a number may stand on either side.
+fn operators(engine: &mut Engine) {
+    let table: [(&str, Binary); 10] = [
+        ("+", |a, b| a.add(b)),
+        ("-", |a, b| a.subtract(b)),
+        ("*", |a, b| a.multiply(b)),
+        ("/", |a, b| a.divide(b)),
+        ("%", |a, b| a.remainder(b)),
+        ("**", |a, b| a.power(b)),
+        ("<", |a, b| a.lt(b)),
+        ("<=", |a, b| a.le(b)),
+        (">", |a, b| a.gt(b)),
+        (">=", |a, b| a.ge(b)),
+    ];
+    for (name, f) in table {
+        engine.register_fn(
+            name,
+            move |ctx: NativeCallContext, a: Tensor, b: Tensor| -> Answer<Tensor> {
+                f(&a.0, &b.0).map(Tensor).map_err(Error::from).at(&ctx)
+            },
+        );
+        macro_rules! with_number {
+            ($t:ty) => {
+                engine.register_fn(
+                    name,
+                    move |ctx: NativeCallContext, a: Tensor, b: $t| -> Answer<Tensor> {
+                        let b = beside(&b.into(), &a.0).at(&ctx)?;
+                        f(&a.0, &b).map(Tensor).map_err(Error::from).at(&ctx)
+                    },
+                );
+                engine.register_fn(
+                    name,
+                    move |ctx: NativeCallContext, a: $t, b: Tensor| -> Answer<Tensor> {
+                        let a = beside(&a.into(), &b.0).at(&ctx)?;
+                        f(&a, &b.0).map(Tensor).map_err(Error::from).at(&ctx)
+                    },
+                );
+            };
+        }
+        with_number!(INT);
+        with_number!(FLOAT);
+    }
+    engine.register_fn("-", |ctx: NativeCallContext, a: Tensor| -> Answer<Tensor> {
+        a.0.negative().map(Tensor).map_err(Error::from).at(&ctx)
+    });
+    engine.register_fn("==", |ctx: NativeCallContext, a: Tensor, b: Tensor| {
+        same(&a.0, &b.0).at(&ctx)
+    });
+    engine.register_fn("!=", |ctx: NativeCallContext, a: Tensor, b: Tensor| {
+        same(&a.0, &b.0).at(&ctx).map(|same| !same)
+    });
+}
+
+/// Whether two arrays have the same shape and values.
+pub fn same(a: &Array, b: &Array) -> Result<bool> {
+    if a.shape() != b.shape() {
+        return Ok(false);
+    }
+    let equal = ops::array_eq(a, b, None)?;
+    equal.eval()?;
+    Ok(equal.item_exact::<bool>())
+}
+
+/// What stands in the brackets of `a[..]`.
+fn picks(value: &Dynamic) -> Result<Vec<Pick>> {
+    match value.read_lock::<List>() {
+        Some(list) => list.iter().map(pick).collect(),
+        None => Ok(vec![pick(value)?]),
+    }
+}
+
+fn pick(value: &Dynamic) -> Result<Pick> {
+    if let Ok(at) = value.as_int() {
+        return Ok(Pick::At(at));
+    }
+    if let Some(range) = value.read_lock::<Range<INT>>() {
+        return Ok(Pick::Range(range.start, range.end));
+    }
+    if let Some(range) = value.read_lock::<RangeInclusive<INT>>() {
+        return Ok(Pick::Range(*range.start(), range.end() + 1));
+    }
+    if let Some(tensor) = value.read_lock::<Tensor>() {
+        return Ok(Pick::Take(tensor.0.clone()));
+    }
+    Err(Error::value(
+        "index",
+        format!("{} ({})", convert::brief(value), value.type_name()),
+        "an integer, a range, an index tensor, or a list of those",
+    ))
+}
+
+#[export_module]
+mod members {
+    /// A tensor from a number, a boolean, a list, or lists of lists.
+    ///
+    /// Integers give `int32`, floats `float32`, booleans `bool`. A ragged list is an error.
+    ///
+    /// # Example
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2], [3, 4]]);
+    /// assert_eq(a.shape, [2, 2]);
+    /// assert_eq(a.dtype, "int32");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn tensor(ctx: NativeCallContext, value: Dynamic) -> Answer<Tensor> {
+        from_value(&value).map(Tensor).at(&ctx)
+    }
+
+    /// A tensor of an element type: `"float32"`, `"bfloat16"`, `"int32"` and so on.
+    ///
+    /// # Example
+    ///
+    /// ```rhai
+    /// assert_eq(tensor([1, 2], "bfloat16").dtype, "bfloat16");
+    /// ```
+    #[rhai_fn(global, name = "tensor", return_raw)]
+    pub fn tensor_of(ctx: NativeCallContext, value: Dynamic, dtype: &str) -> Answer<Tensor> {
+        let make = || -> Result<Tensor> {
+            let wanted = crate::tensor::dtype::parse(dtype)?;
+            Ok(Tensor(from_value(&value)?.as_dtype(wanted)?))
+        };
+        make().at(&ctx)
+    }
+
+    /// The sizes of the axes.
+    #[rhai_fn(global, get = "shape", pure)]
+    pub fn shape(a: &mut Tensor) -> List {
+        a.0.shape().iter().map(|d| INT::from(*d).into()).collect()
+    }
+
+    /// The number of axes.
+    #[rhai_fn(global, get = "ndim", pure)]
+    pub fn ndim(a: &mut Tensor) -> INT {
+        a.0.ndim() as INT
+    }
+
+    /// The number of elements.
+    #[rhai_fn(global, get = "size", pure)]
+    pub fn size(a: &mut Tensor) -> INT {
+        a.0.size() as INT
+    }
+
+    /// The name of the element type.
+    #[rhai_fn(global, get = "dtype", pure)]
+    pub fn dtype_name(a: &mut Tensor) -> String {
+        dtype::name(a.0.dtype()).into()
+    }
+
+    /// The number of bytes.
+    #[rhai_fn(global, get = "nbytes", pure)]
+    pub fn nbytes(a: &mut Tensor) -> INT {
+        a.0.nbytes() as INT
+    }
+
+    /// With the axes in reverse order.
+    #[rhai_fn(global, get = "T", pure, return_raw)]
+    pub fn transposed(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Tensor> {
+        a.0.transpose().map(Tensor).map_err(Error::from).at(&ctx)
+    }
+
+    /// The one value of a tensor with one element, as a number or a boolean.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn item(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Dynamic> {
+        let item = || -> Result<Dynamic> {
+            if a.0.size() != 1 {
+                return Err(Error::shape("item", "one element", a.0.shape()));
+            }
+            to_list(&a.0.reshape(&[])?)
+        };
+        item().at(&ctx)
+    }
+
+    /// The values in lists of lists.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn to_array(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Dynamic> {
+        to_list(&a.0).at(&ctx)
+    }
+}
+
+#[export_module]
+mod indexing {
+    /// A part by one entry for each axis: an integer, a range, or an index tensor.
+    #[rhai_fn(index_get, pure, return_raw)]
+    pub fn pick_int(ctx: NativeCallContext, a: &mut Tensor, index: INT) -> Answer<Tensor> {
+        part(&ctx, a, index.into())
+    }
+
+    #[rhai_fn(index_get, pure, return_raw)]
+    pub fn pick_range(ctx: NativeCallContext, a: &mut Tensor, index: Range<INT>) -> Answer<Tensor> {
+        part(&ctx, a, Dynamic::from(index))
+    }
+
+    #[rhai_fn(index_get, pure, return_raw)]
+    pub fn pick_inclusive(
+        ctx: NativeCallContext,
+        a: &mut Tensor,
+        index: RangeInclusive<INT>,
+    ) -> Answer<Tensor> {
+        part(&ctx, a, Dynamic::from(index))
+    }
+
+    #[rhai_fn(index_get, pure, return_raw)]
+    pub fn pick_list(ctx: NativeCallContext, a: &mut Tensor, index: List) -> Answer<Tensor> {
+        part(&ctx, a, index.into())
+    }
+
+    #[rhai_fn(index_get, pure, return_raw)]
+    pub fn pick_tensor(ctx: NativeCallContext, a: &mut Tensor, index: Tensor) -> Answer<Tensor> {
+        part(&ctx, a, Dynamic::from(index))
+    }
+
+    #[rhai_fn(index_set, return_raw)]
+    pub fn put_int(
+        ctx: NativeCallContext,
+        a: &mut Tensor,
+        index: INT,
+        value: Dynamic,
+    ) -> Answer<()> {
+        put(&ctx, a, index.into(), value)
+    }
+
+    #[rhai_fn(index_set, return_raw)]
+    pub fn put_range(
+        ctx: NativeCallContext,
+        a: &mut Tensor,
+        index: Range<INT>,
+        value: Dynamic,
+    ) -> Answer<()> {
+        put(&ctx, a, Dynamic::from(index), value)
+    }
+
+    #[rhai_fn(index_set, return_raw)]
+    pub fn put_list(
+        ctx: NativeCallContext,
+        a: &mut Tensor,
+        index: List,
+        value: Dynamic,
+    ) -> Answer<()> {
+        put(&ctx, a, index.into(), value)
+    }
+
+    #[rhai_fn(index_set, return_raw)]
+    pub fn put_tensor(
+        ctx: NativeCallContext,
+        a: &mut Tensor,
+        index: Tensor,
+        value: Dynamic,
+    ) -> Answer<()> {
+        put(&ctx, a, Dynamic::from(index), value)
+    }
+}
+
+fn part(ctx: &NativeCallContext, a: &Tensor, index: Dynamic) -> Answer<Tensor> {
+    let part = || get(&a.0, &picks(&index)?).map(Tensor);
+    part().at(ctx)
+}
+
+fn put(ctx: &NativeCallContext, a: &mut Tensor, index: Dynamic, value: Dynamic) -> Answer<()> {
+    let changed = || -> Result<Array> {
+        let value = match value.read_lock::<List>() {
+            Some(_) => from_value(&value)?,
+            None => beside(&value, &a.0)?,
+        };
+        set(&a.0, &picks(&index)?, &value)
+    };
+    a.0 = changed().at(ctx)?;
+    Ok(())
+}

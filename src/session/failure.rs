@@ -1,0 +1,185 @@
+//! Errors as people read them: what, where with the source line, by which calls, and what next.
+
+use rhai::{EvalAltResult, Position};
+use std::collections::HashMap;
+use std::fmt::Write;
+
+/// What kind of end it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The script could not be read.
+    Syntax,
+    /// The script went wrong.
+    Runtime,
+    /// Somebody asked to stop.
+    Interrupted,
+    /// A fault of mlx-repl itself.
+    Bug,
+}
+
+/// An error with its place, ready to be shown.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub kind: Kind,
+    /// The error alone, in one paragraph.
+    pub message: String,
+    /// The whole text, with the source line.
+    pub rendered: String,
+}
+
+/// A place in a source.
+struct Place {
+    source: String,
+    position: Position,
+}
+
+impl Failure {
+    /// Renders an error of the script called `name`.
+    pub fn of(
+        name: &str,
+        error: &EvalAltResult,
+        sources: &HashMap<String, String>,
+        hint: Option<String>,
+    ) -> Self {
+        let mut place = Place {
+            source: name.to_string(),
+            position: Position::NONE,
+        };
+        // From the outside in: each call's place is in the source around it.
+        let mut calls = Vec::new();
+        let mut current = error;
+        loop {
+            match current {
+                EvalAltResult::ErrorInFunctionCall(function, source, inner, position) => {
+                    calls.push((readable(function), place.source.clone(), *position));
+                    if !source.is_empty() {
+                        place.source.clone_from(source);
+                    }
+                    current = inner;
+                }
+                EvalAltResult::ErrorInModule(module, inner, _) => {
+                    if !module.is_empty() {
+                        place.source.clone_from(module);
+                    }
+                    current = inner;
+                }
+                _ => break,
+            }
+        }
+        place.position = current.position();
+        if place.position.is_none()
+            && let Some((_, source, position)) = calls.last()
+        {
+            (place.source, place.position) = (source.clone(), *position);
+        }
+        let kind = match current {
+            EvalAltResult::ErrorParsing(..) => Kind::Syntax,
+            EvalAltResult::ErrorTerminated(..) => Kind::Interrupted,
+            _ => Kind::Runtime,
+        };
+        let message = match kind {
+            Kind::Interrupted => "interrupted".to_string(),
+            _ => message(current),
+        };
+        let mut rendered = format!("error: {message}");
+        if kind == Kind::Interrupted {
+            rendered = message.clone();
+        }
+        write_place(&mut rendered, &place, sources);
+        for (function, source, position) in calls.iter().rev() {
+            if !position.is_none() {
+                let _ = write!(
+                    rendered,
+                    "\n  called by {source}{} as {function}",
+                    colon(*position)
+                );
+            }
+        }
+        if let Some(hint) = hint {
+            let _ = write!(rendered, "\n  hint: {hint}");
+        }
+        Self {
+            kind,
+            message,
+            rendered,
+        }
+    }
+
+    /// A fault of mlx-repl itself.
+    pub fn bug(text: &str) -> Self {
+        let message = format!("this is a fault of mlx-repl, not of the script: {text}");
+        Self {
+            kind: Kind::Bug,
+            rendered: format!("error: {message}"),
+            message,
+        }
+    }
+}
+
+/// The error without its position, which is shown apart.
+fn message(error: &EvalAltResult) -> String {
+    let mut error = clone_text(error);
+    if let Some(at) = error.rfind(" (line ") {
+        error.truncate(at);
+    }
+    // Rhai puts this before every text that a binding or `throw` gives.
+    let plain = error.strip_prefix("Runtime error: ").unwrap_or(&error);
+    plain
+        .replace("&mut ", "")
+        .replace("&str | ImmutableString | String", "string")
+}
+
+fn clone_text(error: &EvalAltResult) -> String {
+    match error {
+        EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
+        EvalAltResult::ErrorParsing(kind, _) => format!("{kind}"),
+        other => other.to_string(),
+    }
+}
+
+fn readable(function: &str) -> String {
+    if function.starts_with("anon$") || function.is_empty() {
+        "a closure".into()
+    } else {
+        format!("`{function}`")
+    }
+}
+
+fn colon(position: Position) -> String {
+    match (position.line(), position.position()) {
+        (Some(line), Some(column)) => format!(":{line}:{column}"),
+        (Some(line), None) => format!(":{line}"),
+        _ => String::new(),
+    }
+}
+
+/// The place, the source line and a mark under it.
+fn write_place(text: &mut String, place: &Place, sources: &HashMap<String, String>) {
+    let _ = write!(text, "\n  --> {}{}", place.source, colon(place.position));
+    let Some(line) = place.position.line() else {
+        return;
+    };
+    let known = sources.get(&place.source).cloned();
+    let known = known.or_else(|| std::fs::read_to_string(&place.source).ok());
+    let built_in = crate::script::STDLIB
+        .iter()
+        .find(|(name, _)| *name == place.source)
+        .map(|(_, text)| text.to_string());
+    let Some(source) = known.or(built_in) else {
+        return;
+    };
+    let Some(shown) = source.lines().nth(line - 1) else {
+        return;
+    };
+    let number = line.to_string();
+    let gutter = " ".repeat(number.len());
+    let _ = write!(text, "\n{gutter} |\n{number} | {shown}");
+    if let Some(column) = place.position.position() {
+        let before: String = shown
+            .chars()
+            .take(column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        let _ = write!(text, "\n{gutter} | {before}^");
+    }
+}

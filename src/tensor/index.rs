@@ -1,0 +1,154 @@
+//! Parts of an array by one entry for each axis, as scripts write them.
+
+use crate::error::{Error, Result};
+use crate::mlx::{Array, Dtype, slice};
+use mlx_rs::ops::{self, indexing};
+
+/// What is taken of one axis.
+#[derive(Clone, Debug)]
+pub enum Pick {
+    /// One position; the axis disappears. Negative ones count from the end.
+    At(i64),
+    /// Positions from `start` up to, not including, `stop`, cut to what is there.
+    Range(i64, i64),
+    /// The positions in an integer array; its shape takes the place of the axis.
+    Take(Array),
+}
+
+/// The picked part; axes without an entry are taken whole.
+///
+/// # Errors
+/// More entries than axes, or a position outside its axis.
+pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
+    if picks.len() > a.ndim() {
+        return Err(Error::value(
+            "index",
+            format!("{} entries", picks.len()),
+            &format!("up to {} (the shape is {:?})", a.ndim(), a.shape()),
+        ));
+    }
+    let mut part = a.clone();
+    let mut axis = 0;
+    for pick in picks {
+        let size = part.shape()[axis];
+        match pick {
+            Pick::At(i) => {
+                let at = position(*i, size, axis)?;
+                part = range(&part, axis, at, at + 1)?.squeeze_axes(&[axis as i32])?;
+            }
+            Pick::Range(start, stop) => {
+                let (start, stop) = bounds(*start, *stop, size);
+                part = range(&part, axis, start, stop)?;
+                axis += 1;
+            }
+            Pick::Take(index) => {
+                part = part.take_axis(check_index(index, size, axis)?, axis as i32)?;
+                axis += index.ndim();
+            }
+        }
+    }
+    Ok(part)
+}
+
+/// `a` with the picked part replaced by `value`, which is broadcast and cast to fit.
+///
+/// # Errors
+/// As [`get`], and a value that cannot be broadcast to the part.
+pub fn set(a: &Array, picks: &[Pick], value: &Array) -> Result<Array> {
+    let count = a.size() as i32;
+    let places = Array::arange::<_, i32>(None, count, None)?.reshape(a.shape())?;
+    let places = get(&places, picks)?;
+    let value = ops::broadcast_to(value.as_dtype(a.dtype())?, places.shape())?;
+    let flat = a.reshape(&[-1])?;
+    let places = places.reshape(&[-1])?;
+    let changed = indexing::put_along_axis(&flat, &places, value.reshape(&[-1])?, 0)?;
+    Ok(changed.reshape(a.shape())?)
+}
+
+fn range(a: &Array, axis: usize, start: i32, stop: i32) -> Result<Array> {
+    let (mut first, mut last) = (vec![0; a.ndim()], a.shape().to_vec());
+    (first[axis], last[axis]) = (start, stop);
+    slice(a, &first, &last)
+}
+
+fn position(i: i64, size: i32, axis: usize) -> Result<i32> {
+    let at = if i < 0 { i + i64::from(size) } else { i };
+    if (0..i64::from(size)).contains(&at) {
+        Ok(at as i32)
+    } else {
+        Err(Error::value(
+            format!("index of axis {axis}"),
+            i,
+            &format!("a position in an axis of {size}"),
+        ))
+    }
+}
+
+/// Ends of a range, counted from the end where negative, and cut to the axis as in NumPy.
+fn bounds(start: i64, stop: i64, size: i32) -> (i32, i32) {
+    let size = i64::from(size);
+    let place = |i: i64| (if i < 0 { i + size } else { i }).clamp(0, size);
+    let (start, stop) = (place(start), place(stop));
+    (start as i32, stop.max(start) as i32)
+}
+
+/// MLX does not check indices, so this does.
+fn check_index(index: &Array, size: i32, axis: usize) -> Result<Array> {
+    if index.dtype().is_float() || index.dtype() == Dtype::Bool {
+        return Err(Error::value(
+            format!("index of axis {axis}"),
+            crate::tensor::dtype::name(index.dtype()),
+            "an integer tensor",
+        ));
+    }
+    for i in crate::tensor::to_i32(index)? {
+        position(i64::from(i), size, axis)?;
+    }
+    Ok(index.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::to_i32;
+
+    fn grid() -> Array {
+        Array::from_iter(0..12, &[3, 4])
+    }
+
+    #[test]
+    fn parts_are_numpy_s() {
+        let pick = |picks: &[Pick]| {
+            let part = get(&grid(), picks).unwrap();
+            (part.shape().to_vec(), to_i32(&part).unwrap())
+        };
+        assert_eq!(pick(&[Pick::At(-1)]), (vec![4], vec![8, 9, 10, 11]));
+        assert_eq!(pick(&[Pick::At(1), Pick::At(2)]), (vec![], vec![6]));
+        assert_eq!(
+            pick(&[Pick::Range(1, 99), Pick::Range(-2, 4)]),
+            (vec![2, 2], vec![6, 7, 10, 11])
+        );
+        let rows = Array::from_slice(&[2i32, 0], &[2]);
+        assert_eq!(
+            pick(&[Pick::Take(rows), Pick::At(0)]),
+            (vec![2], vec![8, 0])
+        );
+        assert!(get(&grid(), &[Pick::At(3)]).is_err());
+        assert!(get(&grid(), &[Pick::At(0), Pick::At(0), Pick::At(0)]).is_err());
+        let outside = Array::from_slice(&[7i32], &[1]);
+        assert!(get(&grid(), &[Pick::Take(outside)]).is_err());
+    }
+
+    #[test]
+    fn replacing_a_part_leaves_the_rest_and_the_original() {
+        let a = grid();
+        let b = set(&a, &[Pick::Range(0, 2), Pick::At(1)], &Array::from_int(-1)).unwrap();
+        assert_eq!(
+            to_i32(&b).unwrap(),
+            [0, -1, 2, 3, 4, -1, 6, 7, 8, 9, 10, 11]
+        );
+        assert_eq!(to_i32(&a).unwrap()[1], 1);
+        let wrong = Array::from_slice(&[1i32, 2, 3], &[3]);
+        assert!(set(&a, &[Pick::At(0)], &wrong).is_err());
+    }
+}
