@@ -23,7 +23,8 @@ const STACK: usize = 256 << 20;
 #[command(
     name = "mlx-repl",
     version,
-    about = "Rhai scripts over MLX: post-train small language models on your own machine"
+    about = "Rhai scripts over MLX: post-train small language models on your own machine",
+    args_conflicts_with_subcommands = true
 )]
 struct Args {
     /// Where to compute: cpu or gpu
@@ -36,7 +37,7 @@ struct Args {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Evaluate an expression and show its value
-    #[arg(short, value_name = "EXPR", conflicts_with = "command")]
+    #[arg(short, value_name = "EXPR")]
     expression: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
