@@ -23,7 +23,7 @@ pub enum Error {
         found: Vec<i32>,
     },
     /// A value that is not acceptable, with what would be.
-    #[error("{what}: {found} is not valid; expected {expected}")]
+    #[error("{what}: found {found}; expected {expected}")]
     Value {
         what: String,
         found: String,
@@ -43,7 +43,7 @@ pub enum Error {
         valid: Vec<&'static str>,
     },
     /// A setting with an unusable value.
-    #[error("setting `{name}`: {found} is not valid; expected {expected}")]
+    #[error("setting `{name}`: found {found}; expected {expected}")]
     Setting {
         name: String,
         found: String,

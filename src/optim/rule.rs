@@ -52,6 +52,14 @@ impl Rule {
         }
     }
 
+    /// The same rule for a parameter that does not decay.
+    fn without_decay(mut self) -> Self {
+        match &mut self {
+            Self::Sgd { weight_decay, .. } | Self::Adam { weight_decay, .. } => *weight_decay = 0.0,
+        }
+        self
+    }
+
     /// How many arrays of state each parameter has.
     fn slots(self) -> usize {
         match self {
@@ -72,13 +80,18 @@ pub struct Optimizer {
     state: Vec<Vec<Array>>,
     masters: Vec<Option<Array>>,
     steps: u64,
+    decay_vectors: bool,
 }
 
 impl Optimizer {
     /// A fresh optimiser; its state is made with the first step.
-    pub fn new(rule: Rule) -> Self {
+    ///
+    /// Without `decay_vectors` weight decay acts on matrices only: transformers excludes norms
+    /// and biases.
+    pub fn new(rule: Rule, decay_vectors: bool) -> Self {
         Self {
             rule,
+            decay_vectors,
             state: Vec::new(),
             masters: Vec::new(),
             steps: 0,
@@ -91,8 +104,6 @@ impl Optimizer {
     }
 
     /// The parameters after one step; nothing is computed before they are evaluated.
-    ///
-    /// Weight decay acts on matrices only, as transformers excludes norms and biases.
     pub fn update(
         &mut self,
         params: &[Array],
@@ -105,13 +116,14 @@ impl Optimizer {
         for (i, (param, grad)) in params.iter().zip(grads).enumerate() {
             let grad = grad.as_dtype(Dtype::Float32)?;
             let full = self.masters[i].as_ref().unwrap_or(param);
-            let next = self.rule.step(
-                full,
-                &grad,
-                &mut self.state[i],
-                learning_rate,
-                self.steps as i32,
-            )?;
+            let decays = self.decay_vectors || param.ndim() >= 2;
+            let rule = if decays {
+                self.rule
+            } else {
+                self.rule.without_decay()
+            };
+            let count = self.steps as i32;
+            let next = rule.step(full, &grad, &mut self.state[i], learning_rate, count)?;
             updated.push(next.as_dtype(param.dtype())?);
             if self.masters[i].is_some() {
                 self.masters[i] = Some(next);
@@ -199,17 +211,15 @@ impl Rule {
         count: i32,
     ) -> Result<Array> {
         let number = |x: f64| Array::from_f32(x as f32);
-        let decay_of = |weight_decay: f64| if param.ndim() >= 2 { weight_decay } else { 0.0 };
         match self {
             Self::Sgd {
                 momentum,
                 weight_decay,
             } => {
-                let decay = decay_of(weight_decay);
-                let mut step = if decay == 0.0 {
+                let mut step = if weight_decay == 0.0 {
                     grad.clone()
                 } else {
-                    grad.add(param.multiply(number(decay))?)?
+                    grad.add(param.multiply(number(weight_decay))?)?
                 };
                 if let Some(velocity) = state.first_mut() {
                     step = velocity.multiply(number(momentum))?.add(step)?;
@@ -224,13 +234,12 @@ impl Rule {
                 weight_decay,
                 decoupled,
             } => {
-                let decay = decay_of(weight_decay);
                 let mut param = param.clone();
                 let mut grad = grad.clone();
-                if decay != 0.0 && decoupled {
-                    param = param.multiply(number(1.0 - lr * decay))?;
-                } else if decay != 0.0 {
-                    grad = grad.add(param.multiply(number(decay))?)?;
+                if weight_decay != 0.0 && decoupled {
+                    param = param.multiply(number(1.0 - lr * weight_decay))?;
+                } else if weight_decay != 0.0 {
+                    grad = grad.add(param.multiply(number(weight_decay))?)?;
                 }
                 let mean = state[0]
                     .multiply(number(beta1))?

@@ -4,17 +4,21 @@
 //! trainer samples, scores, and takes steps. Formulas are those of TRL 1.16.
 
 pub mod advantage;
+mod evaluate;
 pub mod loss;
+mod record;
 mod report;
 pub mod reward;
 mod rollout;
 mod settings;
 mod state;
 mod trainer;
+mod update;
 
 pub use advantage::{AdvantageSettings, Scale, advantages};
+pub use evaluate::{EvalSettings, Evaluation};
 pub use loss::{LossInputs, LossSettings, LossType, Ratio};
-pub use report::{EvalSettings, Evaluation, Report};
+pub use report::Report;
 pub use reward::{Completion, Reward, RewardOutput, Score, Scores};
 pub use rollout::Rollout;
 pub use settings::GrpoSettings;

@@ -80,6 +80,8 @@ impl GrpoTrainer {
         }
         self.model.borrow_mut().network = network;
         self.stepper.optimizer = optimizer;
+        // The run's folder is opened again at the step that it goes on from.
+        self.run = None;
         (self.step, self.num_tokens) = (step, num_tokens);
         let history = state["metrics"].as_array().cloned().unwrap_or_default();
         self.history = history.iter().map(from_json).collect();

@@ -1,32 +1,19 @@
 //! The GRPO trainer: sample, score, compare within groups, take a step.
 
-use super::advantage::{advantages, weighted};
-use super::loss::{LossInputs, loss};
-use super::report::{EvalSettings, Evaluation, Report};
-use super::reward::{Reward, Scores};
+use super::evaluate::EvalSettings;
+use super::report::Report;
+use super::reward::Reward;
 use super::rollout::Rollout;
 use super::settings::GrpoSettings;
 use crate::data::{Dataset, Row};
 use crate::error::{Error, Result};
-use crate::generate::{Finish, GenerateSettings};
-use crate::mlx::autograd::stop_gradient;
 use crate::mlx::random::derive;
-use crate::mlx::{self, Array, Dtype, interrupt};
+use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
-use crate::tensor::mask::length_mask;
-use crate::tensor::select::entropy;
-use crate::tensor::{item, selective_log_softmax, to_f32};
 use crate::text::SharedModel;
-use crate::train::{
-    Batch, Metrics, Observer, Progress, RunDir, Stepper, completion_logits, completion_logprobs,
-    loss_and_grads, mean_and_std,
-};
-use serde_json::{Value, json};
+use crate::train::{Metrics, Observer, Progress, RunDir, Stepper};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// The curve is drawn again at most this often.
-const DRAW_EVERY: Duration = Duration::from_secs(2);
+use std::time::Instant;
 
 /// A model in training, its settings, and what has happened so far.
 #[derive(Debug)]
@@ -41,17 +28,8 @@ pub struct GrpoTrainer {
     pub(super) step: u64,
     /// Tokens of prompts and completions so far.
     pub(super) num_tokens: u64,
-    run: Option<RunDir>,
-    last_drawn: Option<Instant>,
-}
-
-/// What one step is computed from.
-struct Scored {
-    rollout: Rollout,
-    scores: Scores,
-    /// Weighted sums, NaN where nothing could be scored.
-    rewards: Vec<f64>,
-    advantages: Vec<f64>,
+    pub(super) run: Option<RunDir>,
+    pub(super) last_drawn: Option<Instant>,
 }
 
 impl GrpoTrainer {
@@ -223,6 +201,7 @@ impl GrpoTrainer {
         rewards: &mut [Box<dyn Reward + '_>],
         total: u64,
     ) -> Result<()> {
+        self.run()?;
         // 1. Sample and score. An interrupted batch is not trained on.
         let start = Instant::now();
         let rollout = self.rollout(rows)?;
@@ -250,352 +229,5 @@ impl GrpoTrainer {
         self.write(&scored, &metrics, rewards)?;
         self.history.push(metrics);
         self.draw(false)
-    }
-
-    fn score(&self, rollout: Rollout, rewards: &mut [Box<dyn Reward + '_>]) -> Result<Scored> {
-        let scores = Scores::ask(rewards, &rollout.outputs)?;
-        let mut settings = self.settings.advantage.clone();
-        if settings.reward_weights.is_empty() {
-            settings.reward_weights = rewards.iter().map(|reward| reward.weight()).collect();
-        }
-        let group = rollout.num_generations;
-        let advantages = advantages(&scores.values, group, &settings)?;
-        let sums = scores.values.iter();
-        let rewards = sums.map(|row| weighted(row, &settings.reward_weights));
-        Ok(Scored {
-            rewards: rewards.collect(),
-            rollout,
-            scores,
-            advantages,
-        })
-    }
-
-    /// The metrics that need no model, under TRL's names.
-    fn describe(&mut self, scored: &Scored, metrics: &mut Metrics) {
-        let known: Vec<f64> = scored
-            .rewards
-            .iter()
-            .copied()
-            .filter(|reward| !reward.is_nan())
-            .collect();
-        let (mean, deviation) = mean_and_std(&known);
-        metrics.set("reward", mean);
-        metrics.set("reward_std", deviation);
-        for (name, values) in &scored.scores.parts {
-            let (mean, deviation) = mean_and_std(values);
-            metrics.set(format!("rewards/{name}/mean"), mean);
-            metrics.set(format!("rewards/{name}/std"), deviation);
-        }
-        let groups = scored.rewards.chunks(scored.rollout.num_generations);
-        let count = groups.len() as f64;
-        let flat = groups.filter(|group| mean_and_std(group).1 < 1e-12).count();
-        metrics.set("frac_reward_zero_std", flat as f64 / count);
-        let lengths: Vec<f64> = scored
-            .rollout
-            .outputs
-            .iter()
-            .map(|output| output.completion.token_ids.len() as f64)
-            .collect();
-        let ended = |o: &&super::RewardOutput| o.completion.finish == Finish::Length;
-        let cut = scored.rollout.outputs.iter().filter(ended).count();
-        metrics.set("completions/mean_length", mean_and_std(&lengths).0);
-        metrics.set(
-            "completions/max_length",
-            lengths.iter().copied().fold(0.0, f64::max),
-        );
-        metrics.set(
-            "completions/clipped_ratio",
-            cut as f64 / lengths.len() as f64,
-        );
-        let prompts = scored.rollout.outputs.iter();
-        let prompt_tokens: usize = prompts
-            .map(|output| scored.rollout.prompt_ids[output.group].len())
-            .sum();
-        self.num_tokens += (prompt_tokens + scored.rollout.num_tokens()) as u64;
-    }
-
-    /// `num_iterations` updates on one batch of completions.
-    fn learn(&mut self, scored: &Scored, total: u64, metrics: &mut Metrics) -> Result<()> {
-        let mut sums: Vec<(String, f64)> = Vec::new();
-        for _ in 0..self.settings.num_iterations {
-            sums.clear();
-            for range in self.micro_batches(scored.rollout.outputs.len()) {
-                if let Err(error) = interrupt::check() {
-                    self.stepper.discard();
-                    return Err(error);
-                }
-                for (name, value) in self.backward(scored, range)? {
-                    match sums.iter_mut().find(|(known, _)| *known == name) {
-                        Some((_, sum)) => *sum += value,
-                        None => sums.push((name, value)),
-                    }
-                }
-            }
-            let mut model = self.model.borrow_mut();
-            let outcome = self.stepper.apply(&mut model.network, self.step, total)?;
-            metrics.set("grad_norm", outcome.grad_norm);
-            metrics.set("learning_rate", outcome.learning_rate);
-            metrics.set("skipped", f64::from(u8::from(outcome.skipped)));
-        }
-        for (name, value) in sums {
-            metrics.set(name, value);
-        }
-        Ok(())
-    }
-
-    /// Rows split into `gradient_accumulation_steps` parts of nearly equal size.
-    fn micro_batches(&self, rows: usize) -> Vec<std::ops::Range<usize>> {
-        let parts = self.settings.gradient_accumulation_steps.min(rows);
-        (0..parts)
-            .map(|i| i * rows / parts..(i + 1) * rows / parts)
-            .collect()
-    }
-
-    /// Loss and gradient of some rows, added to what is accumulated; metrics that sum to the
-    /// step's over its micro-batches.
-    fn backward(
-        &mut self,
-        scored: &Scored,
-        range: std::ops::Range<usize>,
-    ) -> Result<Vec<(String, f64)>> {
-        let all = scored.rollout.outputs.len();
-        let share = range.len() as f32 / all as f32;
-        let temperature = self.settings.sampler.logprob_temperature();
-        // 1. Constants of the batch.
-        let pairs = scored.rollout.pairs(range.clone());
-        let batch = Batch::new(&pairs);
-        let width = batch.width();
-        let rows = range.len() as i32;
-        let mask = length_mask(&batch.lengths, width)?.as_dtype(Dtype::Float32)?;
-        let advantages: Vec<f32> = scored.advantages[range.clone()]
-            .iter()
-            .map(|a| *a as f32)
-            .collect();
-        let advantages = Array::from_slice(&advantages, &[rows]);
-        let behaviour: Vec<f32> = scored.rollout.outputs[range]
-            .iter()
-            .flat_map(|output| output.completion.logprobs.iter().copied())
-            .collect();
-        let behaviour = Array::from_slice(&behaviour, &[behaviour.len() as i32]);
-        let behaviour_rows = batch.to_rows(&behaviour)?;
-        let reference = match &self.reference {
-            Some(model) => {
-                let logprobs = completion_logprobs(model, &batch, temperature)?;
-                Some(batch.to_rows(&logprobs)?)
-            }
-            None => None,
-        };
-        // With one update the policy that sampled is the one that is trained: the ratio is 1.
-        let old = (self.settings.num_iterations > 1).then_some(&behaviour_rows);
-        // 2. Forward and backward.
-        let mut names: Vec<String> = Vec::new();
-        let model = self.model.borrow();
-        let (values, grads) = loss_and_grads(&model.network, |network| {
-            let logits = completion_logits(network, &batch, temperature)?;
-            let logprobs = selective_log_softmax(&logits, batch.targets())?;
-            let difference = stop_gradient(&logprobs)?.subtract(&behaviour)?.abs()?;
-            let logprob_rows = batch.to_rows(&logprobs)?;
-            let inputs = LossInputs {
-                logprobs: &logprob_rows,
-                old_logprobs: old,
-                ref_logprobs: reference.as_ref(),
-                advantages: &advantages,
-                mask: &mask,
-                num_items_in_batch: Some(scored.rollout.num_tokens() as f32),
-                max_completion_length: Some(self.settings.max_completion_length as i32),
-                gradient_accumulation_steps: 1.0 / share,
-            };
-            let (value, watched) = loss(&inputs, &self.settings.loss)?;
-            let entropy = entropy(&stop_gradient(&logits)?)?.mean(false)?;
-            let mut outputs = vec![
-                value,
-                difference.max(false)?,
-                difference.mean(false)?,
-                entropy,
-            ];
-            names = watched.iter().map(|(name, _)| name.clone()).collect();
-            outputs.extend(watched.into_iter().map(|(_, value)| value));
-            Ok(outputs)
-        })?;
-        drop(model);
-        // 3. Keep the gradient, read the numbers.
-        self.stepper.accumulate(grads)?;
-        mlx::eval(&values)?;
-        let share = f64::from(share);
-        let mut metrics = vec![("loss".to_string(), f64::from(item(&values[0])?))];
-        let shared = [
-            ("sampling/sampling_logp_difference/max", 1),
-            ("sampling/sampling_logp_difference/mean", 2),
-            ("entropy", 3),
-        ];
-        for (name, i) in shared {
-            metrics.push((name.to_string(), f64::from(item(&values[i])?) * share));
-        }
-        for (name, value) in names.into_iter().zip(&values[4..]) {
-            metrics.push((name, f64::from(to_f32(value)?[0]) * share));
-        }
-        Ok(metrics)
-    }
-
-    /// Mean rewards over a dataset, without learning.
-    pub fn evaluate(
-        &self,
-        dataset: &Dataset,
-        rewards: &mut [Box<dyn Reward + '_>],
-        settings: &EvalSettings,
-    ) -> Result<Evaluation> {
-        let model = self.model.borrow();
-        let mut sampler = self.settings.sampler;
-        sampler.temperature = settings.temperature;
-        let base = self.settings.generate(&model.eos_token_ids, 0);
-        let longest = settings.max_completion_length.unwrap_or(base.max_tokens);
-        let (mut sums, mut lengths) = (Vec::new(), Vec::new());
-        let mut parts: Vec<(String, Vec<f64>)> = Vec::new();
-        for (i, rows) in dataset
-            .rows()
-            .chunks(settings.batch_size.max(1))
-            .enumerate()
-        {
-            let rollout = Rollout::sample(
-                &model,
-                rows,
-                &GenerateSettings {
-                    sampler,
-                    seed: derive(derive(self.settings.seed, 2), i as u64),
-                    num_samples: settings.num_generations.max(1),
-                    max_tokens: longest,
-                    ..base.clone()
-                },
-            )?;
-            interrupt::check()?;
-            let scores = Scores::ask(rewards, &rollout.outputs)?;
-            let weights: Vec<f64> = rewards.iter().map(|reward| reward.weight()).collect();
-            sums.extend(scores.values.iter().map(|row| weighted(row, &weights)));
-            lengths.extend(
-                rollout
-                    .outputs
-                    .iter()
-                    .map(|o| o.completion.token_ids.len() as f64),
-            );
-            for (name, values) in scores.parts {
-                match parts.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, all)) => all.extend(values),
-                    None => parts.push((name, values)),
-                }
-            }
-        }
-        sums.retain(|sum: &f64| !sum.is_nan());
-        let (reward, reward_std) = mean_and_std(&sums);
-        Ok(Evaluation {
-            reward,
-            reward_std,
-            parts: parts
-                .into_iter()
-                .map(|(name, values)| (name, mean_and_std(&values).0))
-                .collect(),
-            mean_length: mean_and_std(&lengths).0,
-            num_rows: dataset.rows().len(),
-        })
-    }
-
-    /// The run's folder, made when it is first needed.
-    fn run(&mut self) -> Result<&mut RunDir> {
-        if self.run.is_none() {
-            let run = RunDir::create(self.settings.run_dir.as_deref(), "grpo")?;
-            run.write_config(&self.describe_settings())?;
-            self.run = Some(run);
-        }
-        // Just made if it was not there.
-        self.run
-            .as_mut()
-            .ok_or_else(|| Error::Unsupported("a run without a folder".into()))
-    }
-
-    fn describe_settings(&self) -> Value {
-        let s = &self.settings;
-        json!({
-            "trainer": "grpo",
-            "prompts_per_step": s.prompts_per_step,
-            "num_generations": s.num_generations,
-            "max_completion_length": s.max_completion_length,
-            "temperature": s.sampler.temperature,
-            "top_p": s.sampler.top_p,
-            "top_k": s.sampler.top_k,
-            "min_p": s.sampler.min_p,
-            "loss_type": s.loss.loss_type.name(),
-            "epsilon": s.loss.epsilon,
-            "epsilon_high": s.loss.epsilon_high,
-            "delta": s.loss.delta,
-            "beta": s.loss.beta,
-            "learning_rate": s.optim.learning_rate,
-            "optimizer": s.optim.optimizer,
-            "weight_decay": s.optim.weight_decay,
-            "max_grad_norm": s.optim.max_grad_norm,
-            "warmup_steps": s.optim.warmup_steps,
-            "num_iterations": s.num_iterations,
-            "gradient_accumulation_steps": s.gradient_accumulation_steps,
-            "max_steps": s.max_steps,
-            "num_epochs": s.num_epochs,
-            "seed": s.seed,
-            "model": self.model.borrow().network.config.to_json(),
-        })
-    }
-
-    fn write(
-        &mut self,
-        scored: &Scored,
-        metrics: &Metrics,
-        rewards: &[Box<dyn Reward + '_>],
-    ) -> Result<()> {
-        let (step, log) = (self.step, self.settings.log_completions);
-        let run = self.run()?;
-        run.append_metrics(metrics)?;
-        for (hash, text) in rewards.iter().filter_map(|reward| reward.source()) {
-            run.keep_script(&hash, &text)?;
-        }
-        if !log {
-            return Ok(());
-        }
-        let lines: Vec<Value> = scored
-            .rollout
-            .outputs
-            .iter()
-            .map(|output| {
-                json!({
-                    "step": step,
-                    "prompt": &*output.prompt,
-                    "completion": output.completion.raw_text,
-                    "rewards": scored.scores.values[output.index],
-                    "advantage": scored.advantages[output.index],
-                    "finish_reason": output.completion.finish.name(),
-                })
-            })
-            .collect();
-        run.append_completions(&lines)
-    }
-
-    fn draw(&mut self, now: bool) -> Result<()> {
-        if !now
-            && self
-                .last_drawn
-                .is_some_and(|last| last.elapsed() < DRAW_EVERY)
-        {
-            return Ok(());
-        }
-        self.last_drawn = Some(Instant::now());
-        let history = std::mem::take(&mut self.history);
-        let drawn = self
-            .run()
-            .and_then(|run| run.draw("reward.svg", "reward", &history));
-        self.history = history;
-        drawn
-    }
-
-    fn checkpoint(&mut self) -> Result<()> {
-        self.draw(true)?;
-        let (step, keep) = (self.step, self.settings.save_total_limit);
-        let path = self.run()?.checkpoint(step);
-        self.save(&path)?;
-        self.run()?.prune_checkpoints(keep)
     }
 }

@@ -3,8 +3,9 @@
 use super::convert;
 use super::error::{Answer, At};
 use super::host::Host;
+use super::lists::from_value;
 use super::settings::float;
-use super::tensor::{Tensor, from_value, same};
+use super::tensor::{Tensor, same};
 use crate::error::{Error, Result};
 use crate::mlx;
 use crate::tensor::to_f32;

@@ -42,7 +42,7 @@ pub fn to_json(value: &Dynamic) -> Result<Value> {
             .collect();
     }
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return to_json(&super::tensor::to_list(&tensor.0)?);
+        return to_json(&super::lists::to_list(&tensor.0)?);
     }
     if value.is_unit() {
         return Ok(Value::Null);
@@ -99,7 +99,7 @@ fn id(value: &Dynamic) -> Result<i32> {
 pub fn id_batch(value: &Dynamic) -> Result<Array> {
     let array = match value.read_lock::<Tensor>() {
         Some(tensor) => tensor.0.clone(),
-        None => super::tensor::from_value(value)?,
+        None => super::lists::from_value(value)?,
     };
     if array.dtype().is_float() || array.dtype() == Dtype::Bool {
         return Err(Error::value(

@@ -1,5 +1,6 @@
 //! Errors on their way between Rust and Rhai.
 
+use super::imports::STDLIB;
 use crate::error::{Error, Result, nearest};
 use rhai::{Engine, EvalAltResult, NativeCallContext, Position};
 use std::fmt;
@@ -59,18 +60,23 @@ pub fn hint(engine: &Engine, error: &EvalAltResult, names: &[String]) -> Option<
             function_hint(engine, name, signature)
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
-            if is_module(engine, name) {
+            if MODULES.contains(&name.as_str()) {
                 return Some(format!(
                     "`{name}` is a module: write `{name}::`, not `{name}.`"
                 ));
             }
-            let near = nearest(name, names.iter().map(String::as_str))?;
+            let others = names.iter().filter(|known| *known != name);
+            let near = nearest(name, others.map(String::as_str))?;
             Some(format!("did you mean `{near}`?"))
         }
-        EvalAltResult::ErrorModuleNotFound(name, _) => {
-            let modules = modules(engine);
-            Some(format!("the modules are: {}", modules.join(", ")))
-                .filter(|_| !name.ends_with(".rhai"))
+        EvalAltResult::ErrorModuleNotFound(..) => {
+            let built_in: Vec<&str> = STDLIB.iter().map(|(name, _)| *name).collect();
+            Some(format!(
+                "an import looks for NAME.rhai beside the script, then in the working directory, \
+                 then in the binary ({}); modules that need no import: {}",
+                built_in.join(", "),
+                MODULES.join(", ")
+            ))
         }
         EvalAltResult::ErrorDataRace(..) => Some(
             "the closure uses the very variable that the call is made on; write it as a function \
@@ -111,12 +117,4 @@ pub fn function_names(engine: &Engine) -> Vec<String> {
 }
 
 /// Names of the modules that are there without an import.
-pub const MODULES: [&str; 8] = ["data", "lm", "mx", "plot", "rl", "sampling", "sft", "text"];
-
-fn modules(_: &Engine) -> Vec<&'static str> {
-    MODULES.to_vec()
-}
-
-fn is_module(engine: &Engine, name: &str) -> bool {
-    modules(engine).contains(&name)
-}
+pub const MODULES: [&str; 7] = ["data", "lm", "mx", "plot", "rl", "sampling", "sft"];

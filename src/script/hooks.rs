@@ -24,6 +24,14 @@ pub struct Names {
 }
 
 impl Names {
+    /// Takes in a script's constants, and its program so that its closures are found.
+    pub fn remember(&mut self, ast: &AST, constants: BTreeMap<String, Dynamic>) {
+        let source = ast.source().unwrap_or_default();
+        self.of_source.insert(source.to_string(), constants);
+        self.modules.retain(|old| old.source() != Some(source));
+        self.modules.push(ast.clone());
+    }
+
     fn lookup(&self, name: &str, source: Option<&str>) -> Option<Dynamic> {
         let own = source.and_then(|source| self.of_source.get(source)?.get(name));
         if let Some(value) = own.or_else(|| self.constants.get(name)) {

@@ -58,14 +58,10 @@ impl ModuleResolver for Imports {
         ast.set_source(name.as_str());
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine)
             .map_err(|error| EvalAltResult::ErrorInModule(name.clone(), error, pos))?;
-        let constants = module.iter_var();
-        let constants = constants
-            .map(|(name, value)| (name.to_string(), value.clone()))
-            .collect();
-        let mut names = self.names.borrow_mut();
-        names.of_source.insert(name.clone(), constants);
-        names.modules.retain(|old| old.source() != Some(&name));
-        names.modules.push(ast);
+        // Only those with a literal value: the others would have to be computed twice.
+        let constants = ast.iter_literal_variables(true, false);
+        let constants = constants.map(|(name, _, value)| (name.to_string(), value));
+        self.names.borrow_mut().remember(&ast, constants.collect());
         Ok(module.into())
     }
 }

@@ -2,9 +2,10 @@
 
 use super::convert::{axes, int};
 use super::error::{Answer, At};
+use super::lists::from_value;
 use super::register::function;
 use super::settings::Settings;
-use super::tensor::{Tensor, beside, from_value};
+use super::tensor::{Tensor, beside};
 use crate::error::{Error, Result};
 use crate::mlx::{self, Array, Dtype};
 use crate::tensor::mask::{MaskOptions, causal_mask};

@@ -6,8 +6,8 @@ use super::settings::{Settings, float};
 use crate::error::{Error, Result};
 use crate::rl::{Reward, RewardOutput, Score};
 use rhai::{
-    AST, Array as List, CallFnOptions, Dynamic, EvalAltResult, FnPtr, Map, Module,
-    NativeCallContext, Position, Scope,
+    AST, Array as List, CallFnOptions, Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext,
+    Position, Scope,
 };
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -179,17 +179,13 @@ fn compile(ctx: &NativeCallContext, path: &Path, text: &str) -> Answer<AST> {
         return Err(Error::file(path, reason)).at(ctx);
     }
     drop(functions);
-    // The constants of the file are evaluated once, for its functions.
-    let module = Module::eval_ast_as_new(Scope::new(), &ast, engine)?;
-    let constants = module.iter_var();
-    let constants = constants
-        .map(|(name, value)| (name.to_string(), value.clone()))
-        .collect();
+    // What stands outside of functions runs once, for its constants.
+    let mut scope = Scope::new();
+    engine.run_ast_with_scope(&mut scope, &ast)?;
+    let constants = scope.iter_raw().filter(|(_, constant, _)| *constant);
+    let constants = constants.map(|(name, _, value)| (name.to_string(), value.clone()));
     let host = Host::of(ctx);
-    let mut names = host.names.borrow_mut();
-    names.of_source.insert(source.clone(), constants);
-    names.modules.retain(|old| old.source() != Some(&source));
-    names.modules.push(ast.clone());
+    host.names.borrow_mut().remember(&ast, constants.collect());
     Ok(ast)
 }
 

@@ -118,7 +118,7 @@ impl Failure {
 
 /// The error without its position, which is shown apart.
 fn message(error: &EvalAltResult) -> String {
-    let mut error = clone_text(error);
+    let mut error = plain_text(error);
     if let Some(at) = error.rfind(" (line ") {
         error.truncate(at);
     }
@@ -129,8 +129,12 @@ fn message(error: &EvalAltResult) -> String {
         .replace("&str | ImmutableString | String", "string")
 }
 
-fn clone_text(error: &EvalAltResult) -> String {
+fn plain_text(error: &EvalAltResult) -> String {
     match error {
+        // The name of a closure means nothing to its author.
+        EvalAltResult::ErrorFunctionNotFound(signature, _) if signature.starts_with("anon$") => {
+            "a closure was called with another number of arguments than it has".into()
+        }
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
         EvalAltResult::ErrorParsing(kind, _) => format!("{kind}"),
         other => other.to_string(),

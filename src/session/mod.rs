@@ -134,13 +134,15 @@ impl Session {
                     }
                     last = Dynamic::UNIT;
                 }
-                Part::Statements { ast, constants } => {
+                Part::Statements { ast, constant } => {
                     let (value, finished) = self.run(&ast, i + 1 == count)?;
                     if finished {
                         return Ok(value);
                     }
                     last = value;
-                    self.export(&constants);
+                    if let Some(name) = constant {
+                        self.export(name);
+                    }
                 }
             }
         }
@@ -177,13 +179,11 @@ impl Session {
         Ok((value, !whole))
     }
 
-    /// Makes constants visible in functions, where Rhai does not look for them.
-    fn export(&mut self, constants: &[String]) {
-        let mut names = self.host.names.borrow_mut();
-        for name in constants {
-            if let Some(value) = self.scope.get_value::<Dynamic>(name) {
-                names.constants.insert(name.clone(), value);
-            }
+    /// Makes a constant visible in functions, where Rhai does not look for it.
+    fn export(&mut self, name: String) {
+        if let Some(value) = self.scope.get_value::<Dynamic>(&name) {
+            let mut names = self.host.names.borrow_mut();
+            names.constants.insert(name, value);
         }
     }
 

@@ -11,7 +11,7 @@ pub const MARK: &str = "\u{1}the end of a part\u{1}";
 /// A piece of a script, to be run in order.
 pub enum Part {
     Import { ast: AST, alias: String },
-    Statements { ast: AST, constants: Vec<String> },
+    Statements { ast: AST, constant: Option<String> },
 }
 
 /// Splits a script.
@@ -21,16 +21,9 @@ pub fn parts(ast: &AST) -> Vec<Part> {
         |statements: Vec<Stmt>| AST::new_with_source(statements, Module::new(), source.as_str());
     let mut parts = Vec::new();
     let mut run: Vec<Stmt> = Vec::new();
-    let mut constants = Vec::new();
     let mut rest = ast.statements().iter().peekable();
     while let Some(statement) = rest.next() {
         if let Stmt::Import(import, _) = statement {
-            if !run.is_empty() {
-                run.push(mark());
-                let ast = program(std::mem::take(&mut run));
-                let constants = std::mem::take(&mut constants);
-                parts.push(Part::Statements { ast, constants });
-            }
             parts.push(Part::Import {
                 ast: program(vec![statement.clone()]),
                 alias: import.1.name.to_string(),
@@ -38,20 +31,15 @@ pub fn parts(ast: &AST) -> Vec<Part> {
             continue;
         }
         run.push(statement.clone());
-        if let Some(name) = constant(statement) {
-            constants.push(name);
-        }
-        let next_is_constant = rest.peek().is_some_and(|next| constant(next).is_some());
-        if !constants.is_empty() && !next_is_constant && rest.peek().is_some() {
+        let constant = constant(statement);
+        let next_is_import = matches!(rest.peek(), Some(Stmt::Import(..)));
+        if rest.peek().is_some() && (constant.is_some() || next_is_import) {
             run.push(mark());
-            let ast = program(std::mem::take(&mut run));
-            let constants = std::mem::take(&mut constants);
-            parts.push(Part::Statements { ast, constants });
+        } else if rest.peek().is_some() {
+            continue;
         }
-    }
-    if !run.is_empty() {
-        let ast = program(run);
-        parts.push(Part::Statements { ast, constants });
+        let ast = program(std::mem::take(&mut run));
+        parts.push(Part::Statements { ast, constant });
     }
     parts
 }

@@ -174,6 +174,7 @@ impl SftTrainer {
     }
 
     fn take_step(&mut self, batches: &[Batch], total: u64) -> Result<()> {
+        self.run()?;
         let start = Instant::now();
         let tokens: i32 = batches.iter().flat_map(|batch| &batch.lengths).sum();
         let mut loss = 0.0;
@@ -213,7 +214,7 @@ impl SftTrainer {
 
     fn run(&mut self) -> Result<&mut RunDir> {
         if self.run.is_none() {
-            let run = RunDir::create(self.settings.run_dir.as_deref(), "sft")?;
+            let run = RunDir::create(self.settings.run_dir.as_deref(), "sft", self.step)?;
             let s = &self.settings;
             run.write_config(&json!({
                 "trainer": "sft",

@@ -18,19 +18,75 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// The folder `path`, or `runs/<name>-<time>` where none is named.
-    pub fn create(path: Option<&Path>, name: &str) -> Result<Self> {
+    /// The folder `path`, or `runs/<name>-<time>` where none is named, for a run that begins
+    /// after `step`.
+    ///
+    /// What a run left in the folder up to that step stays; what it left later is of another
+    /// history and goes, so that a run started again in a named folder takes its place.
+    pub fn create(path: Option<&Path>, name: &str, step: u64) -> Result<Self> {
         let path = match path {
             Some(path) => path.to_path_buf(),
             None => fresh(name),
         };
         fs::create_dir_all(path.join("checkpoints")).map_err(Error::io(&path))?;
-        let table = path.join("metrics.csv");
-        let columns = match fs::read_to_string(&table) {
-            Ok(text) => header(&text),
-            Err(_) => Vec::new(),
+        let mut run = Self {
+            path,
+            columns: Vec::new(),
         };
-        Ok(Self { path, columns })
+        run.forget_after(step)?;
+        Ok(run)
+    }
+
+    fn forget_after(&mut self, step: u64) -> Result<()> {
+        let table = self.path.join("metrics.csv");
+        if let Ok(text) = fs::read_to_string(&table) {
+            let columns = header(&text);
+            let at = columns.iter().position(|name| name == "step");
+            let kept = |line: &&str| {
+                let number = line.split(',').nth(at.unwrap_or(0));
+                number
+                    .and_then(|n| n.parse::<u64>().ok())
+                    .is_some_and(|n| n <= step)
+            };
+            let rows: Vec<&str> = text.lines().skip(1).filter(kept).collect();
+            if rows.is_empty() {
+                fs::remove_file(&table).map_err(Error::io(&table))?;
+            } else {
+                let text = format!("{}\n{}\n", columns.join(","), rows.join("\n"));
+                write_file(&table, text.as_bytes())?;
+                self.columns = columns;
+            }
+        }
+        let log = self.path.join("completions.jsonl");
+        if let Ok(text) = fs::read_to_string(&log) {
+            let step_of = |line: &str| serde_json::from_str::<Value>(line).ok()?["step"].as_u64();
+            let kept = text
+                .lines()
+                .filter(|line| step_of(line).is_some_and(|n| n <= step));
+            let text: String = kept.flat_map(|line| [line, "\n"]).collect();
+            write_file(&log, text.as_bytes())?;
+        }
+        for (number, path) in self.checkpoints()? {
+            if number > step {
+                fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps and folders of the checkpoints, the oldest first.
+    fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let folder = self.path.join("checkpoints");
+        let entries = fs::read_dir(&folder).map_err(Error::io(&folder))?;
+        let mut found: Vec<(u64, PathBuf)> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let number = path.file_name()?.to_str()?.strip_prefix("step-")?;
+                Some((number.parse().ok()?, path.clone()))
+            })
+            .collect();
+        found.sort();
+        Ok(found)
     }
 
     /// Where it is.
@@ -127,19 +183,12 @@ impl RunDir {
 
     /// Removes the oldest checkpoints beyond `keep` (0 keeps all).
     pub fn prune_checkpoints(&self, keep: usize) -> Result<()> {
-        let folder = self.path.join("checkpoints");
-        let mut found: Vec<PathBuf> = fs::read_dir(&folder)
-            .map_err(Error::io(&folder))?
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| path.is_dir())
-            .collect();
-        found.sort();
-        let excess = if keep == 0 {
-            0
-        } else {
-            found.len().saturating_sub(keep)
+        let found = self.checkpoints()?;
+        let excess = match keep {
+            0 => 0,
+            keep => found.len().saturating_sub(keep),
         };
-        for path in &found[..excess] {
+        for (_, path) in &found[..excess] {
             fs::remove_dir_all(path).map_err(Error::io(path))?;
         }
         Ok(())
@@ -202,7 +251,7 @@ mod tests {
     #[test]
     fn a_new_metric_becomes_a_new_column() {
         let dir = tempfile::tempdir().unwrap();
-        let mut run = RunDir::create(Some(dir.path()), "x").unwrap();
+        let mut run = RunDir::create(Some(dir.path()), "x", 0).unwrap();
         let mut metrics = Metrics::default();
         metrics.set("step", 1.0);
         metrics.set("loss", 0.5);
@@ -215,9 +264,28 @@ mod tests {
     }
 
     #[test]
+    fn a_run_started_again_takes_the_place_of_what_came_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let begin = |step| RunDir::create(Some(dir.path()), "x", step).unwrap();
+        let mut run = begin(0);
+        for step in 1..=3 {
+            let mut metrics = Metrics::default();
+            metrics.set("step", f64::from(step));
+            run.append_metrics(&metrics).unwrap();
+            fs::create_dir_all(run.checkpoint(step as u64)).unwrap();
+        }
+        let run = begin(2);
+        let table = || fs::read_to_string(dir.path().join("metrics.csv"));
+        assert_eq!(table().unwrap(), "step\n1\n2\n");
+        assert!(run.checkpoint(2).exists() && !run.checkpoint(3).exists());
+        begin(0);
+        assert!(table().is_err() && !run.checkpoint(1).exists());
+    }
+
+    #[test]
     fn only_the_newest_checkpoints_stay() {
         let dir = tempfile::tempdir().unwrap();
-        let run = RunDir::create(Some(dir.path()), "x").unwrap();
+        let run = RunDir::create(Some(dir.path()), "x", 0).unwrap();
         for step in [1, 2, 10] {
             fs::create_dir_all(run.checkpoint(step)).unwrap();
         }

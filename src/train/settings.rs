@@ -62,7 +62,7 @@ impl OptimSettings {
 
     /// A fresh optimiser.
     pub fn optimizer(&self) -> Result<Optimizer> {
-        Ok(Optimizer::new(self.rule()?))
+        Ok(Optimizer::new(self.rule()?, false))
     }
 
     /// The schedule of a run of so many steps.

@@ -1,0 +1,109 @@
+//! Rewards over a dataset, without learning.
+
+use super::advantage::weighted;
+use super::reward::{Reward, Scores};
+use super::rollout::Rollout;
+use super::trainer::GrpoTrainer;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::generate::GenerateSettings;
+use crate::mlx::interrupt;
+use crate::mlx::random::derive;
+use crate::train::mean_and_std;
+
+/// How an evaluation samples.
+#[derive(Clone, Debug)]
+pub struct EvalSettings {
+    /// 0, greedy, so that two evaluations of a model agree.
+    pub temperature: f32,
+    pub num_generations: usize,
+    pub max_completion_length: Option<usize>,
+    /// Prompts that are completed together.
+    pub batch_size: usize,
+}
+
+impl Default for EvalSettings {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            num_generations: 1,
+            max_completion_length: None,
+            batch_size: 64,
+        }
+    }
+}
+
+/// Rewards over a dataset.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Mean and deviation of the weighted sum of rewards.
+    pub reward: f64,
+    pub reward_std: f64,
+    /// Mean of every part.
+    pub parts: Vec<(String, f64)>,
+    pub mean_length: f64,
+    pub num_rows: usize,
+}
+
+impl GrpoTrainer {
+    /// Mean rewards over a dataset, without learning.
+    pub fn evaluate(
+        &self,
+        dataset: &Dataset,
+        rewards: &mut [Box<dyn Reward + '_>],
+        settings: &EvalSettings,
+    ) -> Result<Evaluation> {
+        let model = self.model.borrow();
+        let mut sampler = self.settings.sampler;
+        sampler.temperature = settings.temperature;
+        let base = self.settings.generate(&model.eos_token_ids, 0);
+        let longest = settings.max_completion_length.unwrap_or(base.max_tokens);
+        let (mut sums, mut lengths) = (Vec::new(), Vec::new());
+        let mut parts: Vec<(String, Vec<f64>)> = Vec::new();
+        for (i, rows) in dataset
+            .rows()
+            .chunks(settings.batch_size.max(1))
+            .enumerate()
+        {
+            let rollout = Rollout::sample(
+                &model,
+                rows,
+                &GenerateSettings {
+                    sampler,
+                    seed: derive(derive(self.settings.seed, 2), i as u64),
+                    num_samples: settings.num_generations.max(1),
+                    max_tokens: longest,
+                    ..base.clone()
+                },
+            )?;
+            interrupt::check()?;
+            let scores = Scores::ask(rewards, &rollout.outputs)?;
+            let weights: Vec<f64> = rewards.iter().map(|reward| reward.weight()).collect();
+            sums.extend(scores.values.iter().map(|row| weighted(row, &weights)));
+            lengths.extend(
+                rollout
+                    .outputs
+                    .iter()
+                    .map(|o| o.completion.token_ids.len() as f64),
+            );
+            for (name, values) in scores.parts {
+                match parts.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, all)) => all.extend(values),
+                    None => parts.push((name, values)),
+                }
+            }
+        }
+        sums.retain(|sum: &f64| !sum.is_nan());
+        let (reward, reward_std) = mean_and_std(&sums);
+        Ok(Evaluation {
+            reward,
+            reward_std,
+            parts: parts
+                .into_iter()
+                .map(|(name, values)| (name, mean_and_std(&values).0))
+                .collect(),
+            mean_length: mean_and_std(&lengths).0,
+            num_rows: dataset.rows().len(),
+        })
+    }
+}

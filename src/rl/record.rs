@@ -1,0 +1,160 @@
+//! What a run leaves behind: metrics, completions, the curve, checkpoints.
+
+use super::reward::Reward;
+use super::trainer::GrpoTrainer;
+use super::update::Scored;
+use crate::error::{Error, Result};
+use crate::generate::Finish;
+use crate::train::{Metrics, RunDir, mean_and_std};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// The curve is drawn again at most this often.
+const DRAW_EVERY: Duration = Duration::from_secs(2);
+
+impl GrpoTrainer {
+    /// The metrics that need no model, under TRL's names.
+    pub(super) fn describe(&mut self, scored: &Scored, metrics: &mut Metrics) {
+        let known: Vec<f64> = scored
+            .rewards
+            .iter()
+            .copied()
+            .filter(|reward| !reward.is_nan())
+            .collect();
+        let (mean, deviation) = mean_and_std(&known);
+        metrics.set("reward", mean);
+        metrics.set("reward_std", deviation);
+        for (name, values) in &scored.scores.parts {
+            let (mean, deviation) = mean_and_std(values);
+            metrics.set(format!("rewards/{name}/mean"), mean);
+            metrics.set(format!("rewards/{name}/std"), deviation);
+        }
+        let groups = scored.rewards.chunks(scored.rollout.num_generations);
+        let count = groups.len() as f64;
+        let flat = groups.filter(|group| mean_and_std(group).1 < 1e-12).count();
+        metrics.set("frac_reward_zero_std", flat as f64 / count);
+        let lengths: Vec<f64> = scored
+            .rollout
+            .outputs
+            .iter()
+            .map(|output| output.completion.token_ids.len() as f64)
+            .collect();
+        let ended = |o: &&super::RewardOutput| o.completion.finish == Finish::Length;
+        let cut = scored.rollout.outputs.iter().filter(ended).count();
+        metrics.set("completions/mean_length", mean_and_std(&lengths).0);
+        metrics.set(
+            "completions/max_length",
+            lengths.iter().copied().fold(0.0, f64::max),
+        );
+        metrics.set(
+            "completions/clipped_ratio",
+            cut as f64 / lengths.len() as f64,
+        );
+        let prompts = scored.rollout.outputs.iter();
+        let prompt_tokens: usize = prompts
+            .map(|output| scored.rollout.prompt_ids[output.group].len())
+            .sum();
+        self.num_tokens += (prompt_tokens + scored.rollout.num_tokens()) as u64;
+    }
+
+    /// The run's folder, made when it is first needed.
+    pub(super) fn run(&mut self) -> Result<&mut RunDir> {
+        if self.run.is_none() {
+            let run = RunDir::create(self.settings.run_dir.as_deref(), "grpo", self.step)?;
+            run.write_config(&self.describe_settings())?;
+            self.run = Some(run);
+        }
+        // Just made if it was not there.
+        self.run
+            .as_mut()
+            .ok_or_else(|| Error::Unsupported("a run without a folder".into()))
+    }
+
+    fn describe_settings(&self) -> Value {
+        let s = &self.settings;
+        json!({
+            "trainer": "grpo",
+            "prompts_per_step": s.prompts_per_step,
+            "num_generations": s.num_generations,
+            "max_completion_length": s.max_completion_length,
+            "temperature": s.sampler.temperature,
+            "top_p": s.sampler.top_p,
+            "top_k": s.sampler.top_k,
+            "min_p": s.sampler.min_p,
+            "loss_type": s.loss.loss_type.name(),
+            "epsilon": s.loss.epsilon,
+            "epsilon_high": s.loss.epsilon_high,
+            "delta": s.loss.delta,
+            "beta": s.loss.beta,
+            "learning_rate": s.optim.learning_rate,
+            "optimizer": s.optim.optimizer,
+            "weight_decay": s.optim.weight_decay,
+            "max_grad_norm": s.optim.max_grad_norm,
+            "warmup_steps": s.optim.warmup_steps,
+            "num_iterations": s.num_iterations,
+            "gradient_accumulation_steps": s.gradient_accumulation_steps,
+            "max_steps": s.max_steps,
+            "num_epochs": s.num_epochs,
+            "seed": s.seed,
+            "model": self.model.borrow().network.config.to_json(),
+        })
+    }
+
+    pub(super) fn write(
+        &mut self,
+        scored: &Scored,
+        metrics: &Metrics,
+        rewards: &[Box<dyn Reward + '_>],
+    ) -> Result<()> {
+        let (step, log) = (self.step, self.settings.log_completions);
+        let run = self.run()?;
+        run.append_metrics(metrics)?;
+        for (hash, text) in rewards.iter().filter_map(|reward| reward.source()) {
+            run.keep_script(&hash, &text)?;
+        }
+        if !log {
+            return Ok(());
+        }
+        let lines: Vec<Value> = scored
+            .rollout
+            .outputs
+            .iter()
+            .map(|output| {
+                json!({
+                    "step": step,
+                    "prompt": &*output.prompt,
+                    "completion": output.completion.raw_text,
+                    "rewards": scored.scores.values[output.index],
+                    "advantage": scored.advantages[output.index],
+                    "finish_reason": output.completion.finish.name(),
+                })
+            })
+            .collect();
+        run.append_completions(&lines)
+    }
+
+    pub(super) fn draw(&mut self, now: bool) -> Result<()> {
+        if !now
+            && self
+                .last_drawn
+                .is_some_and(|last| last.elapsed() < DRAW_EVERY)
+        {
+            return Ok(());
+        }
+        self.last_drawn = Some(Instant::now());
+        let history = std::mem::take(&mut self.history);
+        let drawn = self
+            .run()
+            .and_then(|run| run.draw("reward.svg", "reward", &history));
+        self.history = history;
+        drawn
+    }
+
+    pub(super) fn checkpoint(&mut self) -> Result<()> {
+        self.draw(true)?;
+        let (step, keep) = (self.step, self.settings.save_total_limit);
+        let path = self.run()?.checkpoint(step);
+        self.save(&path)?;
+        self.run()?.prune_checkpoints(keep)
+    }
+}

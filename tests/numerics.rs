@@ -1,0 +1,12 @@
+//! Numbers: values that other libraries computed, and properties that need no oracle.
+
+#[path = "numerics/generation.rs"]
+mod generation;
+#[path = "numerics/model.rs"]
+mod model;
+#[path = "numerics/oracles.rs"]
+mod oracles;
+#[path = "numerics/support.rs"]
+mod support;
+#[path = "numerics/training.rs"]
+mod training;

@@ -1,0 +1,145 @@
+//! The program from outside: output, exit codes, errors.
+
+use crate::support::root;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn program(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mlx-repl"));
+    command.args(args).current_dir(root());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    program(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn an_expression_is_shown() {
+    let output = run(&["-e", "6 * 7"]);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        ("42\n", Some(0))
+    );
+    let output = run(&["-e", "let x = 1;"]);
+    assert_eq!(out(&output), "");
+}
+
+#[test]
+fn exit_codes_are_those_of_the_contract() {
+    assert_eq!(run(&["-e", "nonsense()"]).status.code(), Some(1));
+    assert_eq!(run(&["--nonsense"]).status.code(), Some(2));
+    assert_eq!(run(&["run"]).status.code(), Some(2));
+    let missing = run(&["run", "no/such.rhai"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(err(&missing).contains("no/such.rhai"));
+    let device = run(&["--device", "tpu", "-e", "1"]);
+    assert_eq!(device.status.code(), Some(1));
+    assert!(err(&device).contains("cpu or gpu"), "{}", err(&device));
+}
+
+#[test]
+fn a_script_gets_its_arguments_and_standard_input_is_a_script() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.rhai");
+    std::fs::write(&path, "print(args());").unwrap();
+    let output = run(&["run", path.to_str().unwrap(), "--", "a", "b c"]);
+    assert_eq!(out(&output), "[\"a\", \"b c\"]\n");
+    let mut child = program(&[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"let x = 20;\nprint(x + 1);\n").unwrap();
+    drop(stdin);
+    assert_eq!(out(&child.wait_with_output().unwrap()), "21\n");
+}
+
+#[test]
+fn check_finds_errors_without_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let (good, bad) = (dir.path().join("good.rhai"), dir.path().join("bad.rhai"));
+    std::fs::write(&good, "print(\"ran\"); no_such_function()").unwrap();
+    std::fs::write(&bad, "let x = ;\n").unwrap();
+    let output = run(&["check", good.to_str().unwrap()]);
+    assert_eq!((out(&output).as_str(), output.status.code()), ("", Some(0)));
+    let output = run(&["check", good.to_str().unwrap(), bad.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("bad.rhai:1:9"), "{}", err(&output));
+}
+
+#[test]
+fn the_doctor_names_what_computes() {
+    let output = run(&["doctor"]);
+    for word in ["MLX       0.32.2", "device", "BLAS", "GFLOP/s", "memory"] {
+        assert!(out(&output).contains(word), "{word}: {}", out(&output));
+    }
+}
+
+#[test]
+fn the_same_seed_prints_the_same() {
+    let print = |seed: &str| out(&run(&["--seed", seed, "-e", "mx::random::normal([3])"]));
+    assert_eq!(print("3"), print("3"));
+    assert_ne!(print("3"), print("4"));
+}
+
+#[cfg(unix)]
+#[test]
+fn control_c_ends_a_script_with_130() {
+    let child = program(&["-e", "loop {}"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(err(&output).contains("interrupted"), "{}", err(&output));
+}
+
+/// A reward that fails ends the run with an error, and the folder of the run is kept.
+#[test]
+fn a_failing_reward_keeps_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("s.rhai");
+    let run_dir = dir.path().join("run");
+    let text = format!(
+        r#"
+        let m = lm::qwen3(#{{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 }},
+            #{{ seed: 0, tokenizer: lm::char_tokenizer("01=") }});
+        let count = 0;
+        let t = rl::grpo(m, #{{ prompts_per_step: 1, num_generations: 2, max_completion_length: 2,
+            max_steps: 9, run_dir: {:?} }});
+        t.train(data::rows([#{{ prompt: "1=" }}]), |outputs| {{
+            count += 1;
+            if count == 3 {{ throw "the reward is out of order"; }}
+            outputs.map(|o| o.index)
+        }});
+        "#,
+        run_dir.display().to_string()
+    );
+    std::fs::write(&script, text).unwrap();
+    let output = run(&["run", script.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = err(&output);
+    assert!(message.contains("the reward is out of order"), "{message}");
+    assert!(message.contains(":9:"), "{message}");
+    let table = std::fs::read_to_string(run_dir.join("metrics.csv")).unwrap();
+    assert_eq!(table.lines().count(), 3);
+    assert!(
+        run_dir
+            .join("checkpoints/step-000002/model.safetensors")
+            .is_file()
+    );
+}

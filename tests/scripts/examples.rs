@@ -1,0 +1,114 @@
+//! Every `rhai` example in doc comments and documents runs; README's session is replayed.
+
+use crate::support::{recorded, root, session};
+use std::path::Path;
+
+/// The blocks fenced as a language in a text, with the line that each begins at.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in text.lines().enumerate() {
+        let plain = line
+            .trim_start()
+            .trim_start_matches("///")
+            .trim_start_matches("//!");
+        let plain = plain.strip_prefix(' ').unwrap_or(plain);
+        match &mut open {
+            None if plain.trim() == format!("```{language}") => {
+                open = Some((number + 2, String::new()));
+            }
+            None => {}
+            Some(_) if plain.trim() == "```" => found.extend(open.take()),
+            Some((_, body)) => {
+                body.push_str(plain);
+                body.push('\n');
+            }
+        }
+    }
+    found
+}
+
+fn files(folder: &Path, endings: &[&str], found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, endings, found);
+        } else if path
+            .extension()
+            .is_some_and(|e| endings.iter().any(|x| e == *x))
+        {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_example_runs() {
+    let mut paths = vec![root().join("README.md")];
+    files(&root().join("src/script"), &["rs"], &mut paths);
+    files(&root().join("docs"), &["md"], &mut paths);
+    let mut count = 0;
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (line, body) in blocks(&text, "rhai") {
+            count += 1;
+            if let Err(failure) = session().eval("example", &body) {
+                panic!("{}:{line}\n{}", path.display(), failure.rendered);
+            }
+        }
+    }
+    assert!(count >= 8, "{count} examples");
+}
+
+#[test]
+fn stdlib_and_scripts_compile() {
+    let mut paths = Vec::new();
+    for folder in ["stdlib", "scripts", "datasets"] {
+        files(&root().join(folder), &["rhai"], &mut paths);
+    }
+    assert!(paths.len() >= 5);
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.display().to_string();
+        if let Err(failure) = session().check(&name, &text) {
+            panic!("{}", failure.rendered);
+        }
+    }
+}
+
+/// The transcript in the README: lines after `> ` are typed, the others are what is shown.
+#[test]
+fn the_readme_s_session_is_what_happens() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let sessions = blocks(&readme, "text");
+    let mut replayed = 0;
+    for (line, body) in sessions.iter().filter(|(_, body)| body.starts_with("> ")) {
+        let (mut session, printed) = recorded();
+        let mut shown = String::new();
+        let mut typed: Vec<String> = Vec::new();
+        for text in body.lines() {
+            match text.strip_prefix("> ") {
+                Some(cell) => typed.push(cell.to_string()),
+                None => continue,
+            }
+        }
+        for cell in typed {
+            shown.push_str(&format!("> {cell}\n"));
+            let outcome = session.cell(&cell);
+            for printed in printed.borrow_mut().drain(..) {
+                shown.push_str(&format!("{printed}\n"));
+            }
+            match outcome {
+                Ok(outcome) => {
+                    if let Some(text) = outcome.shown {
+                        shown.push_str(&format!("{text}\n"));
+                    }
+                }
+                Err(failure) => shown.push_str(&format!("{}\n", failure.rendered)),
+            }
+            replayed += 1;
+        }
+        assert_eq!(*body, shown, "README.md:{line}");
+    }
+    assert!(replayed >= 5, "{replayed} lines");
+}
