@@ -86,6 +86,9 @@ pub fn generate(
     Ok(rows.done)
 }
 
+/// Distinct prompts of one length, each with the places that it has in the request.
+type Group<'a> = Vec<(&'a [i32], Vec<usize>)>;
+
 /// Forwards the distinct prompts, those of one length together, and lays out one cache row and
 /// one row of logits for each completion.
 fn start(
@@ -94,7 +97,7 @@ fn start(
     settings: &GenerateSettings,
     rows: &mut Rows,
 ) -> Result<(Cache, Array)> {
-    let mut groups: BTreeMap<usize, Vec<(&[i32], Vec<usize>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
     for (i, prompt) in prompts.iter().enumerate() {
         let group = groups.entry(prompt.len()).or_default();
         match group.iter_mut().find(|(ids, _)| *ids == prompt.as_slice()) {

@@ -42,7 +42,7 @@ pub fn causal_mask(n: i32, options: &MaskOptions) -> Result<Array> {
     }
     if let Some(right) = &options.right_padding {
         let end: Vec<i32> = right.iter().map(|pad| total - pad).collect();
-        mask = mask.logical_and(keys.lt(&column(&end))?)?;
+        mask = mask.logical_and(keys.lt(column(&end))?)?;
     }
     Ok(mask.as_dtype(Dtype::Bool)?)
 }

@@ -143,3 +143,30 @@ fn a_failing_reward_keeps_the_run() {
             .is_file()
     );
 }
+
+/// The main job, and the other scripts: what README promises of them.
+#[test]
+fn the_scripts_do_what_they_promise() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = |name: &str| {
+        let path = root().join("scripts").join(name).display().to_string();
+        let mut command = program(&["run", &path]);
+        let output = command.current_dir(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", err(&output));
+        out(&output)
+    };
+    let text = script("quickstart.rhai");
+    let line = text.lines().find(|line| line.contains("before,")).unwrap();
+    let shares: Vec<f64> = line
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [before, after] = shares[..] else {
+        panic!("{line}")
+    };
+    assert!((0.3..0.7).contains(&before) && after >= 0.9, "{line}");
+    assert!(dir.path().join("runs/quickstart/reward.svg").is_file());
+    // The saved model writes what the trained one wrote.
+    assert!(script("generate.rhai").contains("greedy:           4321"));
+    assert!(script("tensor_tour.rhai").contains("mean squared error"));
+}
