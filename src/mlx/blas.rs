@@ -10,7 +10,7 @@ const ROW_MAJOR: c_int = 101;
 const NO_TRANS: c_int = 111;
 
 /// Below this number of multiply-adds, starting threads costs more than it gains.
-const SERIAL_BELOW: usize = 1 << 18;
+const SERIAL_BELOW: usize = 1 << 22;
 
 /// One operand as BLAS describes it: where it lies and whether it is transposed.
 struct Operand<T> {

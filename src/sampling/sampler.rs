@@ -127,19 +127,26 @@ impl Sampler {
     pub fn draw(&self, logits: &Array, uniforms: &[f32]) -> Result<Draw> {
         let logits = logits.as_dtype(Dtype::Float32)?;
         let s = &self.settings;
-        let tokens = if s.temperature == 0.0 {
-            indexing::argmax_axis(&logits, -1, false)?.as_dtype(Dtype::Int32)?
-        } else {
-            let filtered = if s.top_p < 1.0 || s.min_p > 0.0 || s.top_k > 0 {
-                let total = ops::logsumexp_axis(&logits, -1, true)?;
-                self.filter(&logits.subtract(total)?)?
-            } else {
-                logits.clone()
-            };
-            invert(&scale(&filtered, s.temperature)?, uniforms)?
-        };
-        let scaled = scale(&logits, s.logprob_temperature())?;
-        let logprobs = selective_log_softmax(&scaled, &tokens)?;
+        if s.temperature == 0.0 {
+            let tokens = indexing::argmax_axis(&logits, -1, false)?.as_dtype(Dtype::Int32)?;
+            let logprobs = selective_log_softmax(&logits, &tokens)?;
+            return Ok(Draw { tokens, logprobs });
+        }
+        let filters = s.top_p < 1.0 || s.min_p > 0.0 || s.top_k > 0;
+        if !filters {
+            // One pass of exponentials serves the draw and the log-probability.
+            let probabilities = ops::softmax_axis(&scale(&logits, s.temperature)?, -1, true)?;
+            let tokens = invert(&probabilities, uniforms)?;
+            let index = tokens.expand_dims(-1)?;
+            let chosen = indexing::take_along_axis(&probabilities, &index, -1)?;
+            let logprobs = chosen.squeeze_axes(&[-1])?.log()?;
+            return Ok(Draw { tokens, logprobs });
+        }
+        let total = ops::logsumexp_axis(&logits, -1, true)?;
+        let filtered = self.filter(&logits.subtract(total)?)?;
+        let probabilities = ops::softmax_axis(&scale(&filtered, s.temperature)?, -1, true)?;
+        let tokens = invert(&probabilities, uniforms)?;
+        let logprobs = selective_log_softmax(&scale(&logits, s.temperature)?, &tokens)?;
         Ok(Draw { tokens, logprobs })
     }
 }
@@ -152,9 +159,8 @@ fn scale(logits: &Array, temperature: f32) -> Result<Array> {
 }
 
 /// The first token whose cumulative probability exceeds the row's number.
-fn invert(logits: &Array, uniforms: &[f32]) -> Result<Array> {
-    let vocab = logits.dim(-1);
-    let probabilities = ops::softmax_axis(logits, -1, true)?;
+fn invert(probabilities: &Array, uniforms: &[f32]) -> Result<Array> {
+    let vocab = probabilities.dim(-1);
     let cumulative = probabilities.cumsum(-1, false, true)?;
     let total = cumulative.max_axis(-1, true)?;
     let target = total.multiply(Array::from_slice(uniforms, &[uniforms.len() as i32, 1]))?;
