@@ -115,6 +115,9 @@ impl GrpoTrainer {
         if self.step > first {
             self.checkpoint()?;
         }
+        if interrupt::is_set() {
+            observer.note(&format!("interrupted after step {} of {total}", self.step));
+        }
         if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
             outcome?;
         }

@@ -168,10 +168,9 @@ impl<'a> File<'a> {
 fn compile(ctx: &NativeCallContext, path: &Path, text: &str) -> Answer<AST> {
     let engine = ctx.engine();
     let source = path.display().to_string();
-    let mut ast = engine.compile(text).map_err(|error| {
-        let place = format!("{source}: {error}");
-        raise(Error::Unsupported(place), ctx.call_position())
-    })?;
+    let mut ast = engine
+        .compile(text)
+        .map_err(|error| raise(Error::file(path, error), ctx.call_position()))?;
     ast.set_source(source.as_str());
     let mut functions = ast.iter_functions();
     if !functions.any(|f| f.name == "reward" && f.params.len() == 1) {
@@ -230,11 +229,16 @@ impl Reward for File<'_> {
                     self.version
                 ))
             }
-            Err(error) => Some(format!(
-                "{path} has changed but cannot be used, version {} stays: {}",
-                self.version,
-                error.unwrap_inner()
-            )),
+            Err(error) => {
+                let reason = match error.unwrap_inner() {
+                    EvalAltResult::ErrorRuntime(text, _) => text.to_string(),
+                    other => other.to_string(),
+                };
+                Some(format!(
+                    "{path} has changed but cannot be used, version {} goes on scoring: {reason}",
+                    self.version
+                ))
+            }
         }
     }
 

@@ -89,6 +89,9 @@ impl SftTrainer {
             }
         }
         observer.end();
+        if interrupt::is_set() {
+            observer.note(&format!("interrupted after step {} of {total}", self.step));
+        }
         if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
             outcome?;
         }
