@@ -65,6 +65,7 @@ pub fn generate(
         Err(Error::Interrupted) => return Ok(rows.done),
         Err(error) => return Err(error),
     };
+    tracing::debug!(rows = rows.active.len(), "decoding");
     let mut draw = sampler.draw(&logits, &rows.uniforms())?;
     mlx::async_eval([&draw.tokens, &draw.logprobs])?;
     // 3. Decode, one step ahead of what has been read.

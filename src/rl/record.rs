@@ -155,6 +155,7 @@ impl GrpoTrainer {
         let (step, keep) = (self.step, self.settings.save_total_limit);
         let path = self.run()?.checkpoint(step);
         self.save(&path)?;
+        tracing::info!(folder = %path.display(), "checkpoint");
         self.run()?.prune_checkpoints(keep)
     }
 }

@@ -101,6 +101,9 @@ pub fn id_batch(value: &Dynamic) -> Result<Array> {
         Some(tensor) => tensor.0.clone(),
         None => super::lists::from_value(value)?,
     };
+    if array.size() == 0 {
+        return Err(Error::value("token ids", "none", "at least one"));
+    }
     if array.dtype().is_float() || array.dtype() == Dtype::Bool {
         return Err(Error::value(
             "token ids",

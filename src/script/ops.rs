@@ -9,6 +9,7 @@ use super::tensor::{Tensor, beside};
 use crate::error::{Error, Result};
 use crate::mlx::{self, Array, Dtype};
 use crate::tensor::mask::{MaskOptions, causal_mask};
+use crate::tensor::remainder;
 use mlx_rs::ops;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, INT, Map, Module, NativeCallContext};
@@ -97,52 +98,64 @@ fn elementwise(module: &mut Module) {
     }
 }
 
-type Binary = fn(&Array, &Array) -> mlx_rs::error::Result<Array>;
+type Binary = fn(&Array, &Array) -> Result<Array>;
 
 fn pairwise(module: &mut Module) {
     let table: [(&str, &str, Binary); 17] = [
-        ("add", "Sums, with broadcasting.", |a, b| a.add(b)),
+        ("add", "Sums, with broadcasting.", |a, b| Ok(a.add(b)?)),
         ("subtract", "Differences, with broadcasting.", |a, b| {
-            a.subtract(b)
+            Ok(a.subtract(b)?)
         }),
         ("multiply", "Products, with broadcasting.", |a, b| {
-            a.multiply(b)
+            Ok(a.multiply(b)?)
         }),
         ("divide", "Quotients, with broadcasting.", |a, b| {
-            a.divide(b)
+            Ok(a.divide(b)?)
         }),
-        ("power", "Powers, with broadcasting.", |a, b| a.power(b)),
-        ("remainder", "Remainders, with broadcasting.", |a, b| {
-            a.remainder(b)
-        }),
+        (
+            "power",
+            "Powers, with broadcasting.",
+            |a, b| Ok(a.power(b)?),
+        ),
+        ("remainder", "Remainders, with broadcasting.", remainder),
         ("maximum", "The larger of two elements.", |a, b| {
-            ops::maximum(a, b)
+            Ok(ops::maximum(a, b)?)
         }),
         ("minimum", "The smaller of two elements.", |a, b| {
-            ops::minimum(a, b)
+            Ok(ops::minimum(a, b)?)
         }),
-        ("equal", "True where elements are equal.", |a, b| a.eq(b)),
-        ("not_equal", "True where elements differ.", |a, b| a.ne(b)),
-        ("less", "True where the first is smaller.", |a, b| a.lt(b)),
+        ("equal", "True where elements are equal.", |a, b| {
+            Ok(a.eq(b)?)
+        }),
+        ("not_equal", "True where elements differ.", |a, b| {
+            Ok(a.ne(b)?)
+        }),
+        ("less", "True where the first is smaller.", |a, b| {
+            Ok(a.lt(b)?)
+        }),
         (
             "less_equal",
             "True where the first is not larger.",
-            |a, b| a.le(b),
+            |a, b| Ok(a.le(b)?),
         ),
-        ("greater", "True where the first is larger.", |a, b| a.gt(b)),
+        ("greater", "True where the first is larger.", |a, b| {
+            Ok(a.gt(b)?)
+        }),
         (
             "greater_equal",
             "True where the first is not smaller.",
-            |a, b| a.ge(b),
+            |a, b| Ok(a.ge(b)?),
         ),
         ("logical_and", "True where both are.", |a, b| {
-            a.logical_and(b)
+            Ok(a.logical_and(b)?)
         }),
-        ("logical_or", "True where one is.", |a, b| a.logical_or(b)),
+        ("logical_or", "True where one is.", |a, b| {
+            Ok(a.logical_or(b)?)
+        }),
         (
             "matmul",
             "The matrix product over the last two axes.",
-            |a, b| a.matmul(b),
+            |a, b| Ok(a.matmul(b)?),
         ),
     ];
     for (name, doc, f) in table {
@@ -151,7 +164,7 @@ fn pairwise(module: &mut Module) {
             module,
             move |ctx: NativeCallContext, a: &mut Tensor, b: Dynamic| -> Answer<Tensor> {
                 let b = beside(&b, &a.0).at(&ctx)?;
-                f(&a.0, &b).map(Tensor).map_err(Error::from).at(&ctx)
+                f(&a.0, &b).map(Tensor).at(&ctx)
             },
         );
     }
@@ -281,7 +294,7 @@ fn shape_of(shape: &Dynamic) -> Result<Vec<i32>> {
     let shape = axes_of(shape)?;
     match shape.iter().find(|size| **size < 0) {
         Some(size) => Err(Error::value("shape", size, "sizes of at least 0")),
-        None => Ok(shape),
+        None => crate::tensor::check_size(&shape).map(|()| shape),
     }
 }
 
@@ -340,7 +353,11 @@ mod methods {
     /// Repeated to fill a shape.
     #[rhai_fn(global, pure, return_raw)]
     pub fn broadcast_to(ctx: NativeCallContext, a: &mut Tensor, shape: List) -> Answer<Tensor> {
-        let make = || Ok(Tensor(ops::broadcast_to(&a.0, &axes(&shape)?)?));
+        let make = || {
+            let shape = axes(&shape)?;
+            crate::tensor::check_size(&shape)?;
+            Ok(Tensor(ops::broadcast_to(&a.0, &shape)?))
+        };
         make().at(&ctx)
     }
 

@@ -7,7 +7,7 @@ use super::settings::float;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
 use crate::tensor::index::{Pick, get, set};
-use crate::tensor::{display, dtype, scalar};
+use crate::tensor::{display, dtype, remainder, scalar};
 use mlx_rs::ops;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, NativeCallContext};
@@ -56,27 +56,27 @@ pub fn beside(value: &Dynamic, like: &Array) -> Result<Array> {
     }
 }
 
-type Binary = fn(&Array, &Array) -> mlx_rs::error::Result<Array>;
+type Binary = fn(&Array, &Array) -> Result<Array>;
 
 /// Operators broadcast; a number may stand on either side.
 fn operators(engine: &mut Engine) {
     let table: [(&str, Binary); 10] = [
-        ("+", |a, b| a.add(b)),
-        ("-", |a, b| a.subtract(b)),
-        ("*", |a, b| a.multiply(b)),
-        ("/", |a, b| a.divide(b)),
-        ("%", |a, b| a.remainder(b)),
-        ("**", |a, b| a.power(b)),
-        ("<", |a, b| a.lt(b)),
-        ("<=", |a, b| a.le(b)),
-        (">", |a, b| a.gt(b)),
-        (">=", |a, b| a.ge(b)),
+        ("+", |a, b| Ok(a.add(b)?)),
+        ("-", |a, b| Ok(a.subtract(b)?)),
+        ("*", |a, b| Ok(a.multiply(b)?)),
+        ("/", |a, b| Ok(a.divide(b)?)),
+        ("%", |a, b| remainder(a, b)),
+        ("**", |a, b| Ok(a.power(b)?)),
+        ("<", |a, b| Ok(a.lt(b)?)),
+        ("<=", |a, b| Ok(a.le(b)?)),
+        (">", |a, b| Ok(a.gt(b)?)),
+        (">=", |a, b| Ok(a.ge(b)?)),
     ];
     for (name, f) in table {
         engine.register_fn(
             name,
             move |ctx: NativeCallContext, a: Tensor, b: Tensor| -> Answer<Tensor> {
-                f(&a.0, &b.0).map(Tensor).map_err(Error::from).at(&ctx)
+                f(&a.0, &b.0).map(Tensor).at(&ctx)
             },
         );
         macro_rules! with_number {
@@ -85,14 +85,14 @@ fn operators(engine: &mut Engine) {
                     name,
                     move |ctx: NativeCallContext, a: Tensor, b: $t| -> Answer<Tensor> {
                         let b = beside(&b.into(), &a.0).at(&ctx)?;
-                        f(&a.0, &b).map(Tensor).map_err(Error::from).at(&ctx)
+                        f(&a.0, &b).map(Tensor).at(&ctx)
                     },
                 );
                 engine.register_fn(
                     name,
                     move |ctx: NativeCallContext, a: $t, b: Tensor| -> Answer<Tensor> {
                         let a = beside(&a.into(), &b.0).at(&ctx)?;
-                        f(&a, &b.0).map(Tensor).map_err(Error::from).at(&ctx)
+                        f(&a, &b.0).map(Tensor).at(&ctx)
                     },
                 );
             };

@@ -87,6 +87,7 @@ impl Session {
     /// Variables bound before an error or an interrupt are kept.
     pub fn eval(&mut self, name: &str, source: &str) -> Result<Dynamic, Failure> {
         interrupt::clear();
+        tracing::debug!(name, bytes = source.len(), "evaluate");
         self.sources.insert(name.to_string(), source.to_string());
         let result = catch_unwind(AssertUnwindSafe(|| self.eval_parts(name, source)));
         self.compact();

@@ -13,6 +13,7 @@ pub use select::selective_log_softmax;
 
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
+use mlx_rs::ops;
 
 /// The two sizes of a matrix.
 pub fn dims2(a: &Array, what: &'static str) -> Result<[i32; 2]> {
@@ -44,6 +45,36 @@ pub fn scalar(value: f32, like: &Array) -> Result<Array> {
     Ok(Array::from_f32(value).as_dtype(dtype)?)
 }
 
+/// The remainder of a division, with the sign of the divisor; 0 where integers are divided by 0.
+///
+/// On the CPU an integer division by 0 would end the process.
+pub fn remainder(a: &Array, b: &Array) -> Result<Array> {
+    if a.dtype().is_float() || b.dtype().is_float() {
+        return Ok(a.remainder(b)?);
+    }
+    let zero = Array::from_int(0);
+    let is_zero = b.eq(&zero)?;
+    let divisor = ops::select(&is_zero, Array::from_int(1).as_dtype(b.dtype())?, b)?;
+    let result = a.remainder(divisor)?;
+    let nothing = zero.as_dtype(result.dtype())?;
+    Ok(ops::select(&is_zero, nothing, &result)?)
+}
+
+/// An error for a shape of more elements than MLX can index; asking for it would end the process.
+pub fn check_size(shape: &[i32]) -> Result<()> {
+    let count = shape
+        .iter()
+        .try_fold(1i64, |n, d| n.checked_mul(i64::from(*d)));
+    match count {
+        Some(n) if n <= i64::from(i32::MAX) => Ok(()),
+        _ => Err(Error::value(
+            "shape",
+            format!("{shape:?}"),
+            "up to 2^31 - 1 elements",
+        )),
+    }
+}
+
 /// The values as `f32`, whatever the dtype.
 pub fn to_f32(a: &Array) -> Result<Vec<f32>> {
     let a = a.as_dtype(Dtype::Float32)?.contiguous()?;
@@ -70,4 +101,23 @@ pub fn item(a: &Array) -> Result<f32> {
         return Err(Error::shape("item", "one element", a.shape()));
     }
     Ok(to_f32(a)?[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_divided_by_zero_leave_nothing() {
+        let a = Array::from_slice(&[7i32, -7, 5], &[3]);
+        let b = Array::from_slice(&[3i32, 3, 0], &[3]);
+        assert_eq!(to_i32(&remainder(&a, &b).unwrap()).unwrap(), [1, 2, 0]);
+    }
+
+    #[test]
+    fn shapes_beyond_indexing_are_refused() {
+        assert!(check_size(&[1000, 1000]).is_ok());
+        assert!(check_size(&[100_000, 100_000]).is_err());
+        assert!(check_size(&[i32::MAX; 9]).is_err());
+    }
 }

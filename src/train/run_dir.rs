@@ -34,6 +34,7 @@ impl RunDir {
             columns: Vec::new(),
         };
         run.forget_after(step)?;
+        tracing::info!(folder = %run.path.display(), "run");
         Ok(run)
     }
 

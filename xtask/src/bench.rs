@@ -126,18 +126,16 @@ fn our_program() -> Outcome<PathBuf> {
 /// A Python with the peer, installed apart from everything else.
 fn peer_python() -> Outcome<PathBuf> {
     let home = root().join("native/mlx-lm-0.32.2");
-    if !home.is_dir() {
-        crate::native::make_aside(&home, |_| Ok(()))?;
-        let made = step("installing mlx-lm", || {
-            output(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-            let pip = home.join("bin/pip");
-            output(Command::new(pip).args(["install", "--quiet", PEER, PEER_MLX]))
-        });
-        if let Err(message) = made {
-            // A half-made environment would be taken for a whole one.
-            let _ = std::fs::remove_dir_all(&home);
-            return Err(message);
-        }
+    // Written last: an environment cannot be made aside and renamed, it knows its own place.
+    let whole = home.join("whole");
+    if !whole.is_file() {
+        step("installing mlx-lm", || {
+            let mut make = Command::new("python3");
+            output(make.args(["-m", "venv", "--clear"]).arg(&home))?;
+            let mut pip = Command::new(home.join("bin/pip"));
+            output(pip.args(["install", "--quiet", PEER, PEER_MLX]))?;
+            std::fs::write(&whole, "").map_err(|e| e.to_string())
+        })?;
     }
     Ok(home.join("bin/python"))
 }

@@ -61,6 +61,8 @@ impl Qwen3 {
             ));
         }
         mlx::eval(&model.arrays())?;
+        let count = model.num_parameters();
+        tracing::info!(folder = %dir.display(), parameters = count, "model loaded");
         Ok(model)
     }
 
