@@ -18,15 +18,18 @@ use std::collections::BTreeMap;
 
 /// Who is told of tokens as they come.
 pub trait Observer {
-    /// A row (prompt index times `num_samples` plus sample) got one more id.
-    fn token(&mut self, row: usize, id: i32);
+    /// A row (prompt index times `num_samples` plus sample) got one more id. An error ends the
+    /// generation.
+    fn token(&mut self, row: usize, id: i32) -> Result<()>;
 }
 
 /// Tells nobody.
 pub struct Silent;
 
 impl Observer for Silent {
-    fn token(&mut self, _: usize, _: i32) {}
+    fn token(&mut self, _: usize, _: i32) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Completes every prompt `num_samples` times; the completions of a prompt are adjacent.
@@ -187,7 +190,7 @@ impl Rows {
             let done = &mut self.done[*row];
             done.token_ids.push(ids[i]);
             done.logprobs.push(logprobs[i]);
-            observer.token(*row, ids[i]);
+            observer.token(*row, ids[i])?;
             if settings.stop_token_ids.contains(&ids[i]) {
                 done.finish = Finish::Stop;
             } else if done.token_ids.len() >= settings.max_tokens {

@@ -91,8 +91,6 @@ pub struct Pieces<'a> {
     tokenizer: Option<crate::text::Tokenizer>,
     ids: Vec<i32>,
     shown: usize,
-    /// The closure's own error, which ends the generation.
-    pub error: Option<Error>,
 }
 
 impl<'a> Pieces<'a> {
@@ -108,32 +106,25 @@ impl<'a> Pieces<'a> {
             tokenizer,
             ids: Vec::new(),
             shown: 0,
-            error: None,
         }
     }
 }
 
 impl Observer for Pieces<'_> {
-    fn token(&mut self, row: usize, id: i32) {
-        if row > 0 || self.error.is_some() {
-            return;
-        }
+    fn token(&mut self, row: usize, id: i32) -> Result<()> {
+        let Some(tokenizer) = self.tokenizer.as_ref().filter(|_| row == 0) else {
+            return Ok(());
+        };
         self.ids.push(id);
-        let Some(tokenizer) = &self.tokenizer else {
-            return;
-        };
-        let Ok(text) = tokenizer.decode(&self.ids) else {
-            return;
-        };
+        let text = tokenizer.decode(&self.ids)?;
         // An unfinished character is held back until its last byte has come.
         if text.ends_with('\u{fffd}') || text.len() <= self.shown {
-            return;
+            return Ok(());
         }
         let piece = text[self.shown..].to_string();
         self.shown = text.len();
-        if let Err(error) = self.f.call_raw(self.ctx, None, [Dynamic::from(piece)]) {
-            self.error = Some(callback(error));
-            crate::mlx::interrupt::set();
-        }
+        let answer: std::result::Result<Dynamic, _> =
+            self.f.call_raw(self.ctx, None, [Dynamic::from(piece)]);
+        answer.map(drop).map_err(callback)
     }
 }

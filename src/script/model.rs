@@ -291,13 +291,8 @@ mod members {
     ) -> Answer<Dynamic> {
         let tokenizer = m.0.borrow().tokenizer.clone();
         let mut pieces = Pieces::new(&ctx, f, tokenizer);
-        let result = complete(m, &[prompt], settings, &mut pieces);
-        if let Some(error) = pieces.error.take() {
-            // The flag was raised to stop the decoding only.
-            crate::mlx::interrupt::clear();
-            return Err(error).at(&ctx);
-        }
-        Ok(one_or_list(result.at(&ctx)?.remove(0)))
+        let mut lists = complete(m, &[prompt], settings, &mut pieces).at(&ctx)?;
+        Ok(one_or_list(lists.remove(0)))
     }
 }
 

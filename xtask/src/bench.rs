@@ -14,7 +14,7 @@ const PEER: &str = "mlx-lm==0.32.2";
 const PEER_MLX: &str = "mlx[cpu]==0.32.2";
 const REPEATS: &str = "3";
 /// How often the sides take turns.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// Sizes: layers, hidden, feed-forward, heads, key-value heads, vocabulary.
 const SHAPES: [(&str, [u32; 6]); 2] = [
