@@ -30,7 +30,13 @@ pub fn run(backend: &str) -> Outcome {
     if !cfg!(target_os = "linux") {
         return Err("mlx-repl runs on Linux and macOS".into());
     }
+    let own = std::env::var_os("MLX_REPL_MLX_DIR");
     let backend = match backend {
+        // What was chosen before stays chosen.
+        "auto" if own.is_none() && is_ready() => {
+            println!("native MLX {MLX_VERSION} is ready");
+            return Ok(());
+        }
         "auto" => detect(),
         "cpu" | "cuda12" | "cuda13" => backend,
         other => {
@@ -43,7 +49,7 @@ pub fn run(backend: &str) -> Outcome {
     let base = root().join("native");
     fs::create_dir_all(&base).map_err(|e| format!("{}: {e}", base.display()))?;
 
-    let (mlx, runtime, name) = match std::env::var_os("MLX_REPL_MLX_DIR") {
+    let (mlx, runtime, name) = match own {
         Some(dir) => {
             let dir = fs::canonicalize(&dir)
                 .map_err(|e| format!("MLX_REPL_MLX_DIR={}: {e}", Path::new(&dir).display()))?;
@@ -64,6 +70,24 @@ pub fn run(backend: &str) -> Outcome {
     let clang = libclang(&base)?;
     native::generate_bindings(&pieces, &clang, &home.join("bindings"))?;
     write_override(&home, &mlx, &runtime)
+}
+
+/// Whether an earlier set-up is in place: of this release, with everything where it says.
+fn is_ready() -> bool {
+    let Ok(text) = fs::read_to_string(override_file()) else {
+        return false;
+    };
+    let quoted = text.split('"').skip(1).step_by(2);
+    let mut paths = quoted
+        .flat_map(|part| part.trim_start_matches("native=").split(':'))
+        .filter(|part| part.starts_with('/'));
+    let release = format!("mlx-{MLX_VERSION}-");
+    text.contains(&release) && paths.all(|path| Path::new(path).exists())
+}
+
+/// The file by which Cargo is told.
+fn override_file() -> PathBuf {
+    root().join(".cargo/mlx-native.toml")
 }
 
 /// CUDA where a driver is loaded that can run it, else the CPU.
@@ -199,7 +223,7 @@ fn write_override(home: &Path, mlx: &Path, runtime: &[PathBuf]) -> Outcome {
         mlx = mlx.display(),
         runtime = runtime.join(":"),
     );
-    let path = root().join(".cargo/mlx-native.toml");
+    let path = override_file();
     if fs::read_to_string(&path).is_ok_and(|old| old == text) {
         println!("native MLX {MLX_VERSION} is ready");
         return Ok(());
