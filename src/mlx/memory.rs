@@ -1,6 +1,8 @@
 //! What MLX holds in memory, in bytes.
 
+use super::device;
 use crate::error::Result;
+use std::sync::OnceLock;
 
 /// Memory as MLX counts it: the resident size of the process is larger.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,4 +32,24 @@ pub fn reset_peak() -> Result<()> {
 /// Gives the freed memory back to the machine.
 pub fn clear_cache() -> Result<()> {
     Ok(mlx_rs::memory::clear_cache()?)
+}
+
+/// The memory that arrays can have at most: the GPU's, or the machine's.
+pub fn total() -> usize {
+    static TOTAL: OnceLock<usize> = OnceLock::new();
+    *TOTAL.get_or_init(|| {
+        let of_gpu = mlx_rs::memory::memory_limit().unwrap_or(0);
+        if device::current() == device::Kind::Gpu && of_gpu > 0 {
+            return of_gpu;
+        }
+        // SAFETY: these calls read two constants of the system.
+        let (pages, size) = unsafe {
+            (
+                libc::sysconf(libc::_SC_PHYS_PAGES),
+                libc::sysconf(libc::_SC_PAGESIZE),
+            )
+        };
+        let bytes = usize::try_from(pages).ok().zip(usize::try_from(size).ok());
+        bytes.map_or(usize::MAX, |(pages, size)| pages.saturating_mul(size))
+    })
 }

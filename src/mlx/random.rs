@@ -3,7 +3,7 @@
 //! The host's generator makes one number for each sampled token and shuffles data. Its numbers
 //! depend on a seed and a count only, so that a request draws the same tokens alone or in a batch.
 
-use super::Array;
+use super::{Array, raw};
 use crate::error::Result;
 use std::cell::RefCell;
 
@@ -14,7 +14,8 @@ thread_local! {
 /// Seeds everything random that has no seed of its own: MLX's global key and the session's.
 pub fn seed(seed: u64) -> Result<()> {
     SESSION.with(|host| *host.borrow_mut() = Host::new(seed));
-    Ok(mlx_rs::random::seed(seed)?)
+    // SAFETY: a call without pointers. mlx-rs keeps a generator of its own, which nothing uses.
+    raw::status(|| unsafe { mlx_sys::mlx_random_seed(seed) })
 }
 
 /// A fresh seed from the session's generator, for work that was given none.

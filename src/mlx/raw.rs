@@ -6,6 +6,8 @@
 
 use super::Array;
 use crate::error::{Error, Result};
+use mlx_rs::Stream;
+use mlx_sys::{mlx_array, mlx_stream, mlx_vector_array};
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Once;
@@ -53,11 +55,99 @@ pub(super) fn status(call: impl FnOnce() -> i32) -> Result<()> {
     Err(Error::from(exception))
 }
 
-/// Runs a call that fills an array.
-pub(super) fn array(call: impl FnOnce(*mut mlx_sys::mlx_array) -> i32) -> Result<Array> {
-    // SAFETY: a new handle is empty, and the `Array` made from it owns it.
-    let mut handle = unsafe { mlx_sys::mlx_array_new() };
-    let outcome = status(|| call(&mut handle));
-    let array = unsafe { Array::from_ptr(handle) };
-    outcome.map(|()| array)
+/// Runs a call that fills an array, on the default stream.
+pub(super) fn op(call: impl FnOnce(*mut mlx_array, mlx_stream) -> i32) -> Result<Array> {
+    op_on(&Stream::thread_local_or_default(), call)
+}
+
+/// The same on a given stream.
+pub(super) fn op_on(
+    stream: &Stream,
+    call: impl FnOnce(*mut mlx_array, mlx_stream) -> i32,
+) -> Result<Array> {
+    let mut result = Null::empty();
+    status(|| call(&mut result.0, stream.as_ptr()))?;
+    Ok(result.into_array())
+}
+
+/// Runs a call that fills a list of arrays.
+pub(super) fn arrays(
+    call: impl FnOnce(*mut mlx_vector_array, mlx_stream) -> i32,
+) -> Result<Vec<Array>> {
+    arrays_on(&Stream::thread_local_or_default(), call)
+}
+
+/// The same on a given stream.
+pub(super) fn arrays_on(
+    stream: &Stream,
+    call: impl FnOnce(*mut mlx_vector_array, mlx_stream) -> i32,
+) -> Result<Vec<Array>> {
+    let mut list = List::new(&[]);
+    status(|| call(&mut list.0, stream.as_ptr()))?;
+    list.to_arrays()
+}
+
+/// A handle to no array: a place for a result, or an argument that is left out.
+pub(super) struct Null(pub mlx_array);
+
+impl Null {
+    pub(super) fn empty() -> Self {
+        // SAFETY: a new handle is empty; it is freed, or owned by an `Array`, once.
+        Self(unsafe { mlx_sys::mlx_array_new() })
+    }
+
+    pub(super) fn into_array(self) -> Array {
+        let handle = self.0;
+        std::mem::forget(self);
+        // SAFETY: the `Array` owns the handle from here on.
+        unsafe { Array::from_ptr(handle) }
+    }
+}
+
+impl Drop for Null {
+    fn drop(&mut self) {
+        // SAFETY: nobody else owns this handle.
+        unsafe { mlx_sys::mlx_array_free(self.0) };
+    }
+}
+
+/// The arrays of a list that belongs to somebody else.
+pub(super) fn borrowed(list: mlx_vector_array) -> Result<Vec<Array>> {
+    let list = std::mem::ManuallyDrop::new(List(list));
+    list.to_arrays()
+}
+
+/// A list of arrays of the C interface.
+pub(super) struct List(pub mlx_vector_array);
+
+impl List {
+    pub(super) fn new(arrays: &[Array]) -> Self {
+        // SAFETY: the list holds references of its own to what is appended.
+        unsafe {
+            let list = mlx_sys::mlx_vector_array_new();
+            for array in arrays {
+                mlx_sys::mlx_vector_array_append_value(list, array.as_ptr());
+            }
+            Self(list)
+        }
+    }
+
+    pub(super) fn to_arrays(&self) -> Result<Vec<Array>> {
+        // SAFETY: the index is below the length, and each element gets a handle of its own.
+        let count = unsafe { mlx_sys::mlx_vector_array_size(self.0) };
+        (0..count)
+            .map(|i| {
+                let mut element = Null::empty();
+                status(|| unsafe { mlx_sys::mlx_vector_array_get(&mut element.0, self.0, i) })?;
+                Ok(element.into_array())
+            })
+            .collect()
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        // SAFETY: nobody else owns this list.
+        unsafe { mlx_sys::mlx_vector_array_free(self.0) };
+    }
 }

@@ -5,7 +5,6 @@
 
 use super::{Array, raw};
 use crate::error::Result;
-use mlx_rs::Stream;
 
 /// The part `start..stop` of every axis.
 ///
@@ -13,8 +12,7 @@ use mlx_rs::Stream;
 /// MLX's, when the bounds do not have one entry per axis.
 pub fn slice(a: &Array, start: &[i32], stop: &[i32]) -> Result<Array> {
     let strides = vec![1; start.len()];
-    let stream = Stream::thread_local_or_default();
-    raw::array(|result| {
+    raw::op(|result, stream| {
         // SAFETY: the pointers are those of live slices and arrays, with their lengths.
         unsafe {
             mlx_sys::mlx_slice(
@@ -26,7 +24,7 @@ pub fn slice(a: &Array, start: &[i32], stop: &[i32]) -> Result<Array> {
                 stop.len(),
                 strides.as_ptr(),
                 strides.len(),
-                stream.as_ptr(),
+                stream,
             )
         }
     })
@@ -40,8 +38,7 @@ pub fn slice(a: &Array, start: &[i32], stop: &[i32]) -> Result<Array> {
 /// MLX's, when `update` cannot be broadcast to the part.
 pub fn slice_update(a: &Array, update: &Array, start: &[i32], stop: &[i32]) -> Result<Array> {
     let strides = vec![1; start.len()];
-    let stream = Stream::thread_local_or_default();
-    raw::array(|result| {
+    raw::op(|result, stream| {
         // SAFETY: as above.
         unsafe {
             mlx_sys::mlx_slice_update(
@@ -54,7 +51,7 @@ pub fn slice_update(a: &Array, update: &Array, start: &[i32], stop: &[i32]) -> R
                 stop.len(),
                 strides.as_ptr(),
                 strides.len(),
-                stream.as_ptr(),
+                stream,
             )
         }
     })

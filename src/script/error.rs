@@ -116,5 +116,22 @@ pub fn function_names(engine: &Engine) -> Vec<String> {
     names
 }
 
+/// Names and documentation of every function that has any.
+#[allow(deprecated)] // As above.
+pub fn function_docs(engine: &Engine) -> Vec<(String, String)> {
+    let doc = |f: rhai::FuncInfo| {
+        let lines: Vec<&str> = f.metadata.comments.iter().map(AsRef::as_ref).collect();
+        let name = match f.namespace.as_str() {
+            "" => f.metadata.name.to_string(),
+            module => format!("{module}::{}", f.metadata.name),
+        };
+        (!lines.is_empty()).then(|| (name, lines.join("\n")))
+    };
+    let mut docs = engine.collect_fn_metadata(None, doc, false);
+    docs.sort();
+    docs.dedup();
+    docs
+}
+
 /// Names of the modules that are there without an import.
 pub const MODULES: [&str; 7] = ["data", "lm", "mx", "plot", "rl", "sampling", "sft"];

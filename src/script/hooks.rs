@@ -5,7 +5,9 @@
 //! - A constant is visible in functions, and a function's bare name is a value (`on_var`).
 
 use crate::mlx::interrupt;
-use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalContext, FnPtr, ImmutableString, Scope};
+use rhai::{
+    AST, CallFnOptions, Dynamic, Engine, EvalContext, FnPtr, ImmutableString, Scope, Token,
+};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -57,6 +59,11 @@ pub fn install(engine: &mut Engine, names: Rc<RefCell<Names>>) {
             return Ok(None);
         }
         Ok(known.borrow().lookup(name, ctx.source()))
+    });
+    // `mx::var` is MLX's name of the variance; Rhai keeps the word for a later day.
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Reserved(word) if word.as_str() == "var" => Token::Identifier(word),
+        other => other,
     });
     engine.on_missing_function(move |name, args, is_method, mut ctx| {
         if name.starts_with("anon$") {

@@ -3,6 +3,7 @@
 //! A binding converts and maps errors; it computes nothing.
 
 mod asserts;
+mod bind;
 mod completion;
 mod convert;
 mod data;
@@ -15,10 +16,9 @@ mod imports;
 mod lists;
 mod lm;
 mod model;
+mod mx;
 mod numbers;
-mod ops;
 mod plot;
-mod register;
 mod reward;
 mod rl;
 mod sampling;
@@ -26,16 +26,17 @@ mod settings;
 mod sft;
 mod tensor;
 mod tokenizer;
+mod tree;
 
 pub use convert::show;
-pub use error::{MODULES, ScriptError, function_names, hint};
+pub use error::{MODULES, ScriptError, function_docs, function_names, hint};
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::STDLIB;
 pub use plot::PlotValue;
 pub use tensor::Tensor;
 
-use rhai::{Engine, Module, OptimizationLevel};
+use rhai::{Engine, OptimizationLevel};
 
 /// An engine with everything registered, for one host.
 pub fn engine(host: Host) -> Engine {
@@ -55,12 +56,10 @@ pub fn engine(host: Host) -> Engine {
     engine.set_default_tag(rhai::Dynamic::from(host));
     numbers::register(&mut engine);
     tensor::register(&mut engine);
-    // The same functions serve as methods: `mx::sum(a)` is `a.sum()`.
-    let mut mx: Module = ops::of_tensors();
-    engine.register_global_module(mx.clone().into());
-    ops::register(&mut mx);
-    differentiate::register(&mut mx);
-    engine.register_static_module("mx", mx.into());
+    // Most of the functions serve as methods too: `mx::sum(a)` is `a.sum()`.
+    let mx = mx::bindings();
+    engine.register_global_module(mx.methods.into());
+    engine.register_static_module("mx", mx.module.into());
     asserts::register(&mut engine);
     tokenizer::register(&mut engine);
     model::register(&mut engine);

@@ -1,5 +1,6 @@
 //! The `Tensor` type: a value that holds an MLX array.
 
+use super::bind::tensor as made;
 use super::convert;
 use super::error::{Answer, At};
 use super::lists::{from_value, to_list};
@@ -39,14 +40,17 @@ pub fn beside(value: &Dynamic, like: &Array) -> Result<Array> {
         return Ok(tensor.0.clone());
     }
     if let Ok(whole) = value.as_int() {
-        let plain = Array::from_int(convert::int(whole)?);
+        let plain = match i32::try_from(whole) {
+            Ok(small) => Array::from_int(small),
+            Err(_) => Array::from_slice(&[whole], &[]),
+        };
         return Ok(match like.dtype() {
             Dtype::Bool => plain,
             dtype => plain.as_dtype(dtype)?,
         });
     }
     match (float(value), value.as_bool()) {
-        (Some(number), _) => scalar(number as f32, like),
+        (Some(number), _) => scalar(number, like),
         (None, Ok(bit)) => Ok(Array::from_bool(bit)),
         _ => Err(Error::value(
             "operand",
@@ -76,7 +80,7 @@ fn operators(engine: &mut Engine) {
         engine.register_fn(
             name,
             move |ctx: NativeCallContext, a: Tensor, b: Tensor| -> Answer<Tensor> {
-                f(&a.0, &b.0).map(Tensor).at(&ctx)
+                made(&ctx, || f(&a.0, &b.0))
             },
         );
         macro_rules! with_number {
@@ -84,15 +88,13 @@ fn operators(engine: &mut Engine) {
                 engine.register_fn(
                     name,
                     move |ctx: NativeCallContext, a: Tensor, b: $t| -> Answer<Tensor> {
-                        let b = beside(&b.into(), &a.0).at(&ctx)?;
-                        f(&a.0, &b).map(Tensor).at(&ctx)
+                        made(&ctx, || f(&a.0, &beside(&b.into(), &a.0)?))
                     },
                 );
                 engine.register_fn(
                     name,
                     move |ctx: NativeCallContext, a: $t, b: Tensor| -> Answer<Tensor> {
-                        let a = beside(&a.into(), &b.0).at(&ctx)?;
-                        f(&a, &b.0).map(Tensor).at(&ctx)
+                        made(&ctx, || f(&beside(&a.into(), &b.0)?, &b.0))
                     },
                 );
             };
@@ -101,7 +103,7 @@ fn operators(engine: &mut Engine) {
         with_number!(FLOAT);
     }
     engine.register_fn("-", |ctx: NativeCallContext, a: Tensor| -> Answer<Tensor> {
-        a.0.negative().map(Tensor).map_err(Error::from).at(&ctx)
+        made(&ctx, || Ok(a.0.negative()?))
     });
     engine.register_fn("==", |ctx: NativeCallContext, a: Tensor, b: Tensor| {
         same(&a.0, &b.0).at(&ctx)
@@ -312,8 +314,7 @@ mod indexing {
 }
 
 fn part(ctx: &NativeCallContext, a: &Tensor, index: Dynamic) -> Answer<Tensor> {
-    let part = || get(&a.0, &picks(&index)?).map(Tensor);
-    part().at(ctx)
+    made(ctx, || get(&a.0, &picks(&index)?))
 }
 
 fn put(ctx: &NativeCallContext, a: &mut Tensor, index: Dynamic, value: Dynamic) -> Answer<()> {
@@ -324,6 +325,6 @@ fn put(ctx: &NativeCallContext, a: &mut Tensor, index: Dynamic, value: Dynamic) 
         };
         set(&a.0, &picks(&index)?, &value)
     };
-    a.0 = changed().at(ctx)?;
+    *a = made(ctx, changed)?;
     Ok(())
 }

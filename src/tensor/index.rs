@@ -1,8 +1,9 @@
 //! Parts of an array by one entry for each axis, as scripts write them.
 
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype, slice};
+use crate::mlx::{Array, Dtype, ops as mlx_ops, slice};
 use mlx_rs::ops::{self, indexing};
+use std::fmt::Display;
 
 /// What is taken of one axis.
 #[derive(Clone, Debug)]
@@ -13,6 +14,54 @@ pub enum Pick {
     Range(i64, i64),
     /// The positions in an integer array; its shape takes the place of the axis.
     Take(Array),
+}
+
+/// The part of size `sizes` that starts at the positions `start` of `axes`.
+///
+/// # Errors
+/// A part that is not inside: MLX does not check, and would read what is not the array's.
+pub fn get_at(a: &Array, start: &Array, axes: &[i32], sizes: &[i32]) -> Result<Array> {
+    if sizes.len() != a.ndim() {
+        let expected = format!("one size for each of {} axes", a.ndim());
+        return Err(Error::value("slice_size", format!("{sizes:?}"), &expected));
+    }
+    check_start(a, start, axes, sizes)?;
+    mlx_ops::slice_dynamic(a, start, axes, sizes)
+}
+
+/// `a` with the part that starts at the positions `start` of `axes` replaced.
+///
+/// # Errors
+/// As [`get_at`].
+pub fn set_at(a: &Array, update: &Array, start: &Array, axes: &[i32]) -> Result<Array> {
+    if update.ndim() != a.ndim() {
+        let expected = format!("{} axes, as the array", a.ndim());
+        return Err(Error::shape("slice_update", expected, update.shape()));
+    }
+    check_start(a, start, axes, update.shape())?;
+    mlx_ops::slice_update_dynamic(a, update, start, axes)
+}
+
+fn check_start(a: &Array, start: &Array, axes: &[i32], sizes: &[i32]) -> Result<()> {
+    let starts = crate::tensor::to_i32(start)?;
+    if starts.len() != axes.len() {
+        let found = format!("{} positions for {} axes", starts.len(), axes.len());
+        return Err(Error::value("start_indices", found, "one for each axis"));
+    }
+    let mut first = vec![0i64; a.ndim()];
+    for (start, axis) in starts.iter().zip(axes) {
+        let axis = position(i64::from(*axis), a.ndim() as i32, "the axes")?;
+        first[axis as usize] = i64::from(*start);
+    }
+    for (axis, (start, size)) in first.iter().zip(sizes).enumerate() {
+        let room = i64::from(a.shape()[axis]) - i64::from(*size);
+        if *start < 0 || *start > room {
+            let found = format!("{size} elements from {start} on, of axis {axis}");
+            let expected = format!("a part inside of {:?}", a.shape());
+            return Err(Error::value("slice", found, &expected));
+        }
+    }
+    Ok(())
 }
 
 /// The picked part; axes without an entry are taken whole.
@@ -55,7 +104,10 @@ pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
 /// # Errors
 /// As [`get`], and a value that cannot be broadcast to the part.
 pub fn set(a: &Array, picks: &[Pick], value: &Array) -> Result<Array> {
-    let count = a.size() as i32;
+    let count = i32::try_from(a.size()).map_err(|_| {
+        let found = format!("{} elements", a.size());
+        Error::value("indexed assignment", found, "a tensor of fewer than 2^31")
+    })?;
     let places = Array::arange::<_, i32>(None, count, None)?.reshape(a.shape())?;
     let places = get(&places, picks)?;
     let value = ops::broadcast_to(value.as_dtype(a.dtype())?, places.shape())?;
@@ -71,7 +123,7 @@ fn range(a: &Array, axis: usize, start: i32, stop: i32) -> Result<Array> {
     slice(a, &first, &last)
 }
 
-fn position(i: i64, size: i32, axis: usize) -> Result<i32> {
+fn position(i: i64, size: i32, axis: impl Display) -> Result<i32> {
     let at = if i < 0 { i + i64::from(size) } else { i };
     if (0..i64::from(size)).contains(&at) {
         Ok(at as i32)
@@ -93,7 +145,7 @@ fn bounds(start: i64, stop: i64, size: i32) -> (i32, i32) {
 }
 
 /// MLX does not check indices, so this does.
-fn check_index(index: &Array, size: i32, axis: usize) -> Result<Array> {
+pub fn check_index(index: &Array, size: i32, axis: impl Display) -> Result<Array> {
     if index.dtype().is_float() || index.dtype() == Dtype::Bool {
         return Err(Error::value(
             format!("index of axis {axis}"),
@@ -101,8 +153,13 @@ fn check_index(index: &Array, size: i32, axis: usize) -> Result<Array> {
             "an integer tensor",
         ));
     }
-    for i in crate::tensor::to_i32(index)? {
-        position(i64::from(i), size, axis)?;
+    if index.size() > 0 {
+        let (low, high) = (index.min(false)?, index.max(false)?);
+        for end in [low, high] {
+            let end = end.as_dtype(Dtype::Int64)?;
+            end.eval()?;
+            position(end.item_exact::<i64>(), size, &axis)?;
+        }
     }
     Ok(index.clone())
 }

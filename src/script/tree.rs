@@ -1,0 +1,48 @@
+//! Lists and maps of tensors, nested as a script likes, as one list of arrays and back.
+
+use super::tensor::Tensor;
+use crate::error::{Error, Result};
+use crate::mlx::Array;
+use rhai::{Array as List, Dynamic, Map};
+
+/// The same form with every tensor replaced, in order: lists as they are, maps by key.
+pub fn rebuild(value: &Dynamic, visit: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Dynamic> {
+    if let Some(tensor) = value.read_lock::<Tensor>() {
+        return Ok(Dynamic::from(Tensor(visit(&tensor.0)?)));
+    }
+    if let Some(list) = value.read_lock::<List>() {
+        let list: Result<List> = list.iter().map(|item| rebuild(item, visit)).collect();
+        return Ok(list?.into());
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let fields = map.iter();
+        let map: Result<Map> = fields
+            .map(|(name, item)| Ok((name.clone(), rebuild(item, visit)?)))
+            .collect();
+        return Ok(map?.into());
+    }
+    let expected = "tensors, or lists and maps of tensors";
+    Err(Error::value("argument", value.type_name(), expected))
+}
+
+/// Visits every tensor, in the order of [`rebuild`].
+pub fn each(value: &Dynamic, visit: &mut dyn FnMut(&Array)) -> Result<()> {
+    let keep = &mut |array: &Array| {
+        visit(array);
+        Ok(array.clone())
+    };
+    rebuild(value, keep).map(|_| ())
+}
+
+/// Every tensor, in the order of [`rebuild`].
+pub fn leaves(value: &Dynamic) -> Result<Vec<Array>> {
+    let mut list = Vec::new();
+    each(value, &mut |array| list.push(array.clone()))?;
+    Ok(list)
+}
+
+/// The form of `value` with other tensors, given in order.
+pub fn with_leaves(value: &Dynamic, arrays: &[Array]) -> Result<Dynamic> {
+    let mut next = arrays.iter();
+    rebuild(value, &mut |array| Ok(next.next().unwrap_or(array).clone()))
+}
