@@ -53,9 +53,18 @@ unary! {
 binary! {
     bitwise_and => mlx_bitwise_and;
     bitwise_or => mlx_bitwise_or;
-    bitwise_xor => mlx_bitwise_xor;
+    /// Wrong for booleans on the CPU in MLX 0.32.2.
+    xor => mlx_bitwise_xor;
     left_shift => mlx_left_shift;
     right_shift => mlx_right_shift;
+}
+
+/// Bits that differ.
+pub fn bitwise_xor(a: &Array, b: &Array) -> Result<Array> {
+    match (a.dtype(), b.dtype()) {
+        (Dtype::Bool, Dtype::Bool) => Ok(a.ne(b)?),
+        _ => xor(a, b),
+    }
 }
 
 /// A value everywhere in a shape.

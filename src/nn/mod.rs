@@ -1,18 +1,32 @@
 //! Layers as plain values: weights in fields, `forward(&self, ..)`, used unchanged by decoding
-//! and by training.
+//! and by training; and functions of tensors, from which a script builds layers of its own.
 
-mod activations;
+pub mod activations;
+mod dropout;
 mod embedding;
+pub mod init;
 mod linear;
+pub mod losses;
+mod norms;
 pub mod params;
+mod pooling;
+mod positions;
+mod recurrent;
 mod rms_norm;
 mod rope;
 mod swiglu;
+mod upsample;
 
 pub use activations::log_softmax;
+pub use dropout::dropout;
 pub use embedding::Embedding;
-pub use linear::Linear;
+pub use linear::{Linear, bilinear, linear};
+pub use norms::{affine, batch_norm, group_norm, instance_norm};
 pub use params::Params;
+pub use pooling::{Pool, pool};
+pub use positions::sinusoidal;
+pub use recurrent::{Weights, gru, lstm, rnn};
 pub use rms_norm::RmsNorm;
 pub use rope::{Position, Rope};
 pub use swiglu::SwiGlu;
+pub use upsample::{Interpolation, Upsample};

@@ -1,10 +1,10 @@
 //! The gated feed-forward layer (<https://arxiv.org/abs/2002.05202>).
 
+use super::activations::swiglu;
 use super::linear::Linear;
 use super::params::{Params, Visit, join};
 use crate::error::Result;
 use crate::mlx::Array;
-use mlx_rs::ops::sigmoid;
 
 /// `y = down(silu(gate(x)) * up(x))`.
 #[derive(Clone, Debug)]
@@ -20,9 +20,8 @@ impl SwiGlu {
     /// - returns: `[.., E]`
     pub fn forward(&self, x: &Array) -> Result<Array> {
         let gate = self.gate_proj.forward(x)?;
-        let silu = gate.multiply(sigmoid(&gate)?)?;
-        self.down_proj
-            .forward(&silu.multiply(self.up_proj.forward(x)?)?)
+        let up = self.up_proj.forward(x)?;
+        self.down_proj.forward(&swiglu(&gate, &up)?)
     }
 }
 

@@ -447,6 +447,16 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// One whole number for each of `N` axes, or one for all.
+    pub fn each<const N: usize>(&self, i: usize) -> Result<[i32; N]> {
+        let list = self.ints(i)?;
+        match (<[i32; N]>::try_from(list.as_slice()), list.as_slice()) {
+            (Ok(all), _) => Ok(all),
+            (_, [one]) => Ok([*one; N]),
+            _ => Err(self.wrong(i, &format!("a whole number, or a list of {N}"))),
+        }
+    }
+
     /// Axes: one, a list, or `None` for all.
     pub fn axes(&self, i: usize) -> Result<Option<Vec<i32>>> {
         self.has(i).then(|| self.ints(i)).transpose()

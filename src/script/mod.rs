@@ -17,6 +17,7 @@ mod lists;
 mod lm;
 mod model;
 mod mx;
+mod nn;
 mod numbers;
 mod plot;
 mod reward;
@@ -60,6 +61,7 @@ pub fn engine(host: Host) -> Engine {
     let mx = mx::bindings();
     engine.register_global_module(mx.methods.into());
     engine.register_static_module("mx", mx.module.into());
+    engine.register_static_module("nn", nn::bindings().into());
     asserts::register(&mut engine);
     tokenizer::register(&mut engine);
     model::register(&mut engine);

@@ -12,20 +12,13 @@ pub fn bindings() -> Binder {
         "rms_norm(x: Tensor, weight: Tensor = (), eps: number = 1e-5) -> Tensor",
         "`x / sqrt(mean(x^2) + eps) * weight` over the last axis.",
         "assert_close(mx::fast::rms_norm(tensor([3.0, 3.0]), tensor([1.0, 2.0]), 0.0), [1, 2], 1e-5);",
-        |c| {
-            let weight = c.optional_tensor(1)?;
-            Ok(fast::rms_norm(c.tensor(0)?, weight.as_ref(), c.float(2)? as f32)?)
-        },
+        rms_norm,
     );
     b.function(
         "layer_norm(x: Tensor, weight: Tensor = (), bias: Tensor = (), eps: number = 1e-5) -> Tensor",
         "`(x - mean) / sqrt(var + eps) * weight + bias` over the last axis.",
         "assert_close(mx::fast::layer_norm(tensor([1.0, 3.0])), [-1, 1], 1e-4);",
-        |c| {
-            let (weight, bias) = (c.optional_tensor(1)?, c.optional_tensor(2)?);
-            let eps = c.float(3)? as f32;
-            Ok(fast::layer_norm(c.tensor(0)?, weight.as_ref(), bias.as_ref(), eps)?)
-        },
+        layer_norm,
     );
     b.function(
         "rope(x: Tensor, dims: integer, traditional: bool = false, base: number = 10000.0, scale: number = 1.0, offset: integer or Tensor = 0, freqs: Tensor = ()) -> Tensor",
@@ -42,7 +35,7 @@ pub fn bindings() -> Binder {
          is `1 / sqrt(D)` by default; `mask` is `\"causal\"`, bool (true = attend) or added.",
         "let x = mx::ones([1, 1, 2, 4]);
          assert_close(mx::fast::scaled_dot_product_attention(x, x, x, #{ mask: \"causal\" }), x, 1e-6);",
-        attention,
+        |c| attention(c, [3, 4]),
     );
     b.function(
         "cross_entropy(logits: Tensor, targets: Tensor) -> Tensor",
@@ -58,7 +51,22 @@ pub fn bindings() -> Binder {
     b
 }
 
-fn rope(c: &Call) -> Result<Array> {
+/// `x, weight, eps` of a call, normalised.
+pub fn rms_norm(c: &Call) -> Result<Array> {
+    let weight = c.optional_tensor(1)?;
+    let eps = c.float(2)? as f32;
+    Ok(fast::rms_norm(c.tensor(0)?, weight.as_ref(), eps)?)
+}
+
+/// `x, weight, bias, eps` of a call, normalised.
+pub fn layer_norm(c: &Call) -> Result<Array> {
+    let (weight, bias) = (c.optional_tensor(1)?, c.optional_tensor(2)?);
+    let (x, eps) = (c.tensor(0)?, c.float(3)? as f32);
+    Ok(fast::layer_norm(x, weight.as_ref(), bias.as_ref(), eps)?)
+}
+
+/// `x, dims, traditional, base, scale, offset, freqs` of a call, rotated.
+pub fn rope(c: &Call) -> Result<Array> {
     let (x, dims, traditional) = (c.tensor(0)?, c.int(1)?, c.flag(2)?);
     let freqs = c.optional_tensor(6)?;
     // MLX takes a base or frequencies, not both.
@@ -73,21 +81,22 @@ fn rope(c: &Call) -> Result<Array> {
     })
 }
 
-fn attention(c: &Call) -> Result<Array> {
+/// Attention, with the scale and the mask at given places.
+pub fn attention(c: &Call, [scale_at, mask_at]: [usize; 2]) -> Result<Array> {
     let (q, k, v) = (c.tensor(0)?, c.tensor(1)?, c.tensor(2)?);
     let width = q.shape().last().copied().unwrap_or(1).max(1);
     let scale = c
-        .optional_float(3)?
+        .optional_float(scale_at)?
         .map_or(1.0 / (width as f32).sqrt(), |s| s as f32);
     let array;
-    let mask = match (c.has(4), c.get(4).is_string()) {
+    let mask = match (c.has(mask_at), c.get(mask_at).is_string()) {
         (false, _) => None,
         (true, true) => {
-            c.choice(4, &["causal"])?;
+            c.choice(mask_at, &["causal"])?;
             Some(Mask::Causal)
         }
         (true, false) => {
-            array = c.tensor(4)?;
+            array = c.tensor(mask_at)?;
             Some(Mask::Array(&array))
         }
     };

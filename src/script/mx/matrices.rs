@@ -156,16 +156,7 @@ fn matrix_indices(c: &Call, i: usize, of: &Array) -> Result<Option<Array>> {
     Ok(Some(indices.as_dtype(crate::mlx::Dtype::Uint32)?))
 }
 
-/// One number for each of `N` axes, or one for all.
-fn each<const N: usize>(c: &Call, i: usize) -> Result<[i32; N]> {
-    let list = c.ints(i)?;
-    match (<[i32; N]>::try_from(list.as_slice()), list.as_slice()) {
-        (Ok(all), _) => Ok(all),
-        (_, [one]) => Ok([*one; N]),
-        _ => Err(c.wrong(i, &format!("a whole number, or a list of {N}"))),
-    }
-}
-
+/// The parameters that convolutions share.
 const CONV: &str = "input: Tensor, weight: Tensor, stride: integer or list = 1, padding: integer or list = 0, dilation: integer or list = 1";
 
 fn convolutions(b: &mut Binder) {
@@ -179,42 +170,19 @@ fn convolutions(b: &mut Binder) {
         &format!("conv1d({CONV}, groups: integer = 1) -> Tensor"),
         &doc(1, "L"),
         "assert_eq(mx::conv1d(tensor([[[1.0], [2.0], [3.0]]]), tensor([[[1.0], [1.0]]])), [[[3], [5]]]);",
-        |c| {
-            let ([s], [p], [d]) = (each(c, 2)?, each(c, 3)?, each(c, 4)?);
-            Ok(ops::conv1d(c.tensor(0)?, c.tensor(1)?, s, p, d, c.int(5)?)?)
-        },
+        |c| conv1d(c, 2),
     );
     b.function(
         &format!("conv2d({CONV}, groups: integer = 1) -> Tensor"),
         &doc(2, "H, W"),
         "assert_eq(mx::conv2d(mx::ones([1, 2, 2, 1]), mx::ones([1, 2, 2, 1])), [[[[4]]]]);",
-        |c| {
-            let (s, p, d) = (each::<2>(c, 2)?, each::<2>(c, 3)?, each::<2>(c, 4)?);
-            Ok(ops::conv2d(
-                c.tensor(0)?,
-                c.tensor(1)?,
-                pair(s),
-                pair(p),
-                pair(d),
-                c.int(5)?,
-            )?)
-        },
+        |c| conv2d(c, 2),
     );
     b.function(
         &format!("conv3d({CONV}, groups: integer = 1) -> Tensor"),
         &doc(3, "D, H, W"),
         "assert_eq(mx::conv3d(mx::ones([1, 2, 2, 2, 1]), mx::ones([1, 2, 2, 2, 1])).sum(), 8);",
-        |c| {
-            let (s, p, d) = (each::<3>(c, 2)?, each::<3>(c, 3)?, each::<3>(c, 4)?);
-            Ok(ops::conv3d(
-                c.tensor(0)?,
-                c.tensor(1)?,
-                triple(s),
-                triple(p),
-                triple(d),
-                c.int(5)?,
-            )?)
-        },
+        |c| conv3d(c, 2),
     );
     b.function(
         "convolve(a: Tensor, v: Tensor, mode: string = \"full\") -> Tensor",
@@ -251,6 +219,27 @@ fn convolutions(b: &mut Binder) {
     );
 }
 
+/// A convolution over one axis whose stride, padding, dilation and groups begin with argument `i`.
+pub fn conv1d(c: &Call, i: usize) -> Result<Array> {
+    let ([s], [p], [d]) = (c.each(i)?, c.each(i + 1)?, c.each(i + 2)?);
+    let groups = c.int(i + 3)?;
+    Ok(ops::conv1d(c.tensor(0)?, c.tensor(1)?, s, p, d, groups)?)
+}
+
+/// The same over two axes.
+pub fn conv2d(c: &Call, i: usize) -> Result<Array> {
+    let [s, p, d] = [c.each(i)?, c.each(i + 1)?, c.each(i + 2)?].map(pair);
+    let groups = c.int(i + 3)?;
+    Ok(ops::conv2d(c.tensor(0)?, c.tensor(1)?, s, p, d, groups)?)
+}
+
+/// The same over three axes.
+pub fn conv3d(c: &Call, i: usize) -> Result<Array> {
+    let [s, p, d] = [c.each(i)?, c.each(i + 1)?, c.each(i + 2)?].map(triple);
+    let groups = c.int(i + 3)?;
+    Ok(ops::conv3d(c.tensor(0)?, c.tensor(1)?, s, p, d, groups)?)
+}
+
 fn pair([a, b]: [i32; 2]) -> (i32, i32) {
     (a, b)
 }
@@ -266,7 +255,7 @@ fn transposed(b: &mut Binder) {
         "A transposed convolution over one axis; shapes as `conv1d`.",
         "assert_eq(mx::conv_transpose1d(tensor([[[1.0], [2.0]]]), tensor([[[1.0], [1.0]]])), [[[1], [3], [2]]]);",
         |c| {
-            let ([s], [p], [d], [o]) = (each(c, 2)?, each(c, 3)?, each(c, 4)?, each(c, 5)?);
+            let ([s], [p], [d], [o]) = (c.each(2)?, c.each(3)?, c.each(4)?, c.each(5)?);
             Ok(ops::conv_transpose1d(c.tensor(0)?, c.tensor(1)?, s, p, d, o, c.int(6)?)?)
         },
     );
@@ -275,8 +264,8 @@ fn transposed(b: &mut Binder) {
         "A transposed convolution over two axes; shapes as `conv2d`.",
         "assert_eq(mx::conv_transpose2d(mx::ones([1, 1, 1, 1]), mx::ones([1, 2, 2, 1])).sum(), 4);",
         |c| {
-            let (s, p) = (pair(each(c, 2)?), pair(each(c, 3)?));
-            let (d, o) = (pair(each(c, 4)?), pair(each(c, 5)?));
+            let (s, p) = (pair(c.each(2)?), pair(c.each(3)?));
+            let (d, o) = (pair(c.each(4)?), pair(c.each(5)?));
             Ok(ops::conv_transpose2d(
                 c.tensor(0)?,
                 c.tensor(1)?,
@@ -293,8 +282,8 @@ fn transposed(b: &mut Binder) {
         "A transposed convolution over three axes; shapes as `conv3d`.",
         "assert_eq(mx::conv_transpose3d(mx::ones([1, 1, 1, 1, 1]), mx::ones([1, 2, 2, 2, 1])).sum(), 8);",
         |c| {
-            let (s, p) = (triple(each(c, 2)?), triple(each(c, 3)?));
-            let (d, o) = (triple(each(c, 4)?), triple(each(c, 5)?));
+            let (s, p) = (triple(c.each(2)?), triple(c.each(3)?));
+            let (d, o) = (triple(c.each(4)?), triple(c.each(5)?));
             Ok(ops::conv_transpose3d(c.tensor(0)?, c.tensor(1)?, s, p, d, o, c.int(6)?)?)
         },
     );

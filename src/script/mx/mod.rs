@@ -2,12 +2,12 @@
 
 mod creation;
 mod elementwise;
-mod fast;
+pub mod fast;
 mod fourier;
 mod gathering;
 mod linalg;
 mod machine;
-mod matrices;
+pub mod matrices;
 mod pairwise;
 mod random;
 mod reductions;

@@ -141,7 +141,8 @@ fn as_strided(c: &Call) -> Result<Array> {
 }
 
 fn order(b: &mut Binder) {
-    for name in ["transpose", "permute_dims"] {
+    // The last is another name of the first in MLX, for any number of axes.
+    for name in ["transpose", "permute_dims", "matrix_transpose"] {
         b.method(
             &format!("{name}(a: Tensor, axes: list = ()) -> Tensor"),
             "The axes in a given order, or in reverse; also `a.T`.",
@@ -155,12 +156,6 @@ fn order(b: &mut Binder) {
             },
         );
     }
-    b.method(
-        "matrix_transpose(a: Tensor) -> Tensor",
-        "With the last two axes exchanged.",
-        "assert_eq(mx::matrix_transpose(tensor([[1, 2]])), [[1], [2]]);",
-        |c| Ok(c.tensor(0)?.swap_axes(-1, -2)?),
-    );
     b.method(
         "swapaxes(a: Tensor, axis1: integer, axis2: integer) -> Tensor",
         "With two axes exchanged.",
