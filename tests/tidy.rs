@@ -154,16 +154,7 @@ fn files_can_be_seen_across() {
     for folder in ["src", "xtask/src", "stdlib", "scripts"] {
         for (path, text) in files(folder, &["rs", "rhai"]) {
             let lines = code(&text).lines().count();
-            // The functions of `mx::` are a list, not a thought.
-            let limit = if path == "src/script/ops.rs" {
-                600
-            } else {
-                400
-            };
-            assert!(
-                lines <= limit,
-                "{path} has {lines} lines: two rooms in one?"
-            );
+            assert!(lines <= 400, "{path} has {lines} lines: two rooms in one?");
         }
     }
 }

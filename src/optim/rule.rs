@@ -1,261 +1,309 @@
-//! Update rules with their state.
+//! Update rules and their settings.
 
 use crate::error::{Error, Result, nearest};
 use crate::mlx::{Array, Dtype};
 use mlx_rs::ops;
 
-/// How a gradient becomes a step. Settings are f64: in f32 `1 - beta2` is off by 5e-5.
+/// How a gradient becomes a step: the formulas of `mlx.optimizers`, with its defaults.
+///
+/// Settings are f64: in f32 `1 - beta2` is off by 5e-5.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// `v = momentum v + g`, `p -= lr v`.
-    Sgd { momentum: f64, weight_decay: f64 },
-    /// Adam (<https://arxiv.org/abs/1412.6980>) with bias correction. With `decoupled` the decay
-    /// is that of AdamW (<https://arxiv.org/abs/1711.05101>), otherwise it is added to the
-    /// gradient; both as PyTorch.
+    /// `v = momentum v + (1 - dampening) g`, `p -= lr v`.
+    Sgd {
+        momentum: f64,
+        weight_decay: f64,
+        dampening: f64,
+        nesterov: bool,
+    },
+    /// Adam (<https://arxiv.org/abs/1412.6980>). With `decoupled` the decay is that of AdamW
+    /// (<https://arxiv.org/abs/1711.05101>), otherwise it is added to the gradient; both as PyTorch.
     Adam {
         beta1: f64,
         beta2: f64,
         eps: f64,
         weight_decay: f64,
         decoupled: bool,
+        bias_correction: bool,
+    },
+    /// Adam with the largest gradient in place of their mean square (same paper, section 7).
+    Adamax {
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+    },
+    /// Steps divided by the root of the mean square (Tieleman and Hinton 2012).
+    Rmsprop {
+        alpha: f64,
+        eps: f64,
+    },
+    /// Steps divided by the root of all squares (<https://jmlr.org/papers/v12/duchi11a.html>).
+    Adagrad {
+        eps: f64,
+    },
+    /// Steps in the unit of the parameters (<https://arxiv.org/abs/1212.5701>).
+    Adadelta {
+        rho: f64,
+        eps: f64,
+    },
+    /// Only the sign of the mean counts (<https://arxiv.org/abs/2302.06675>).
+    Lion {
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+    },
+    Adafactor(Adafactor),
+    /// Steps of matrices made orthogonal (<https://kellerjordan.github.io/posts/muon/>).
+    Muon {
+        momentum: f64,
+        weight_decay: f64,
+        nesterov: bool,
+        ns_steps: u32,
     },
 }
 
+/// Second moments kept by rows and columns (<https://arxiv.org/abs/1804.04235>).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adafactor {
+    /// Added to squares, and the smallest scale of a parameter.
+    pub eps: (f64, f64),
+    pub clip_threshold: f64,
+    pub decay_rate: f64,
+    pub beta1: Option<f64>,
+    pub weight_decay: f64,
+    pub scale_parameter: bool,
+    /// The step's size follows from the count of steps, and the learning rate is not used.
+    pub relative_step: bool,
+    pub warmup_init: bool,
+}
+
+impl Default for Adafactor {
+    fn default() -> Self {
+        Self {
+            eps: (1e-30, 1e-3),
+            clip_threshold: 1.0,
+            decay_rate: -0.8,
+            beta1: None,
+            weight_decay: 0.0,
+            scale_parameter: true,
+            relative_step: true,
+            warmup_init: false,
+        }
+    }
+}
+
+/// The names that [`Rule::named`] knows.
+const NAMES: [&str; 10] = [
+    "sgd",
+    "adam",
+    "adamw",
+    "adamax",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "adafactor",
+    "lion",
+    "muon",
+];
+
 impl Rule {
-    /// The rule of a name with common settings.
+    /// The rule of a name with common settings, as a trainer has them.
     ///
     /// # Errors
-    /// An unknown name; the error lists the known ones.
+    /// An unknown name, with the known ones; a weight decay for a rule that has none.
     pub fn named(name: &str, betas: (f64, f64), weight_decay: f64) -> Result<Self> {
+        let (beta1, beta2) = betas;
+        let eps = 1e-8;
         let adam = |decoupled| Self::Adam {
-            beta1: betas.0,
-            beta2: betas.1,
-            eps: 1e-8,
+            beta1,
+            beta2,
+            eps,
             weight_decay,
             decoupled,
+            bias_correction: true,
         };
-        match name {
-            "sgd" => Ok(Self::Sgd {
+        let rule = match name {
+            "sgd" => Self::Sgd {
                 momentum: 0.0,
                 weight_decay,
+                dampening: 0.0,
+                nesterov: false,
+            },
+            "adam" => adam(false),
+            "adamw" => adam(true),
+            "adamax" => Self::Adamax { beta1, beta2, eps },
+            "rmsprop" => Self::Rmsprop { alpha: 0.99, eps },
+            "adagrad" => Self::Adagrad { eps },
+            "adadelta" => Self::Adadelta {
+                rho: 0.9,
+                eps: 1e-6,
+            },
+            "lion" => Self::Lion {
+                beta1,
+                beta2,
+                weight_decay,
+            },
+            // The trainer's own learning rate and schedule hold, as in transformers.
+            "adafactor" => Self::Adafactor(Adafactor {
+                weight_decay,
+                scale_parameter: false,
+                relative_step: false,
+                ..Adafactor::default()
             }),
-            "adam" => Ok(adam(false)),
-            "adamw" => Ok(adam(true)),
+            "muon" => Self::Muon {
+                momentum: 0.95,
+                weight_decay,
+                nesterov: true,
+                ns_steps: 5,
+            },
             other => {
-                let names = ["sgd", "adam", "adamw"];
-                let hint = nearest(other, names)
+                let hint = nearest(other, NAMES)
                     .map(|name| format!("`{name}`, or one of "))
                     .unwrap_or_default();
-                let expected = format!("{hint}{}", names.join(", "));
-                Err(Error::setting("optimizer", other, &expected))
+                let expected = format!("{hint}{}", NAMES.join(", "));
+                return Err(Error::setting("optimizer", other, &expected));
             }
+        };
+        match rule.without_decay() == rule && weight_decay != 0.0 {
+            true => Err(Error::setting(
+                "weight_decay",
+                weight_decay,
+                &format!("0 with {name}, which has none"),
+            )),
+            false => Ok(rule),
         }
     }
 
-    /// The same rule for a parameter that does not decay.
-    fn without_decay(mut self) -> Self {
-        match &mut self {
-            Self::Sgd { weight_decay, .. } | Self::Adam { weight_decay, .. } => *weight_decay = 0.0,
-        }
-        self
-    }
-
-    /// How many arrays of state each parameter has.
-    fn slots(self) -> usize {
-        match self {
-            Self::Sgd { momentum: 0.0, .. } => 0,
-            Self::Sgd { .. } => 1,
-            Self::Adam { .. } => 2,
-        }
-    }
-}
-
-/// A rule and what it remembers of each parameter, in f32.
-///
-/// Parameters of another dtype have a master copy in f32 here: a step of a bf16 weight is often
-/// smaller than its precision and would be lost.
-#[derive(Clone, Debug)]
-pub struct Optimizer {
-    rule: Rule,
-    state: Vec<Vec<Array>>,
-    masters: Vec<Option<Array>>,
-    steps: u64,
-    decay_vectors: bool,
-}
-
-impl Optimizer {
-    /// A fresh optimiser; its state is made with the first step.
-    ///
-    /// Without `decay_vectors` weight decay acts on matrices only: transformers excludes norms
-    /// and biases.
-    pub fn new(rule: Rule, decay_vectors: bool) -> Self {
-        Self {
-            rule,
-            decay_vectors,
-            state: Vec::new(),
-            masters: Vec::new(),
-            steps: 0,
-        }
-    }
-
-    /// How many steps were taken.
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// The parameters after one step; nothing is computed before they are evaluated.
-    pub fn update(
-        &mut self,
-        params: &[Array],
-        grads: &[Array],
-        learning_rate: f64,
-    ) -> Result<Vec<Array>> {
-        self.prepare(params)?;
-        self.steps += 1;
-        let mut updated = Vec::with_capacity(params.len());
-        for (i, (param, grad)) in params.iter().zip(grads).enumerate() {
-            let grad = grad.as_dtype(Dtype::Float32)?;
-            let full = self.masters[i].as_ref().unwrap_or(param);
-            let decays = self.decay_vectors || param.ndim() >= 2;
-            let rule = if decays {
-                self.rule
-            } else {
-                self.rule.without_decay()
-            };
-            let count = self.steps as i32;
-            let next = rule.step(full, &grad, &mut self.state[i], learning_rate, count)?;
-            updated.push(next.as_dtype(param.dtype())?);
-            if self.masters[i].is_some() {
-                self.masters[i] = Some(next);
-            }
-        }
-        Ok(updated)
-    }
-
-    fn prepare(&mut self, params: &[Array]) -> Result<()> {
-        if self.state.len() == params.len() {
-            return Ok(());
-        }
-        for param in params {
-            let zeros = ops::zeros_dtype(param.shape(), Dtype::Float32)?;
-            self.state.push(vec![zeros; self.rule.slots()]);
-            self.masters.push(if param.dtype() == Dtype::Float32 {
-                None
-            } else {
-                Some(param.as_dtype(Dtype::Float32)?)
-            });
-        }
-        Ok(())
-    }
-
-    /// Every array that the next step depends on, named after the parameters.
-    pub fn arrays(&self, names: &[String]) -> Vec<(String, Array)> {
-        let mut list = Vec::new();
-        for (i, name) in names.iter().enumerate().take(self.state.len()) {
-            for (slot, array) in self.state[i].iter().enumerate() {
-                list.push((format!("{name}.state.{slot}"), array.clone()));
-            }
-            if let Some(master) = &self.masters[i] {
-                list.push((format!("{name}.master"), master.clone()));
-            }
-        }
-        list
-    }
-
-    /// Puts back what [`arrays`](Self::arrays) gave, after so many steps.
-    ///
-    /// # Errors
-    /// An array that is missing, by name.
-    pub fn restore(
-        &mut self,
-        params: &[(String, Array)],
-        mut arrays: impl FnMut(&str) -> Option<Array>,
-        steps: u64,
-    ) -> Result<()> {
-        let plain: Vec<Array> = params.iter().map(|(_, array)| array.clone()).collect();
-        (self.state, self.masters) = (Vec::new(), Vec::new());
-        self.prepare(&plain)?;
-        self.steps = steps;
-        if steps == 0 {
-            return Ok(());
-        }
-        for (i, (name, _)) in params.iter().enumerate() {
-            let mut take = |key: String| {
-                arrays(&key).ok_or_else(|| {
-                    Error::value(
-                        "optimizer state",
-                        format!("`{key}` missing"),
-                        "a whole checkpoint",
-                    )
-                })
-            };
-            for slot in 0..self.state[i].len() {
-                self.state[i][slot] = take(format!("{name}.state.{slot}"))?;
-            }
-            if self.masters[i].is_some() {
-                self.masters[i] = Some(take(format!("{name}.master"))?);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Rule {
-    /// One step of one parameter, in f32; `count` is 1 for the first.
-    fn step(
-        self,
-        param: &Array,
-        grad: &Array,
-        state: &mut [Array],
-        lr: f64,
-        count: i32,
-    ) -> Result<Array> {
-        let number = |x: f64| Array::from_f32(x as f32);
+    /// An error for the first setting out of its range.
+    pub fn check(self) -> Result<()> {
+        let share = |name: &str, value: f64| match (0.0..1.0).contains(&value) {
+            true => Ok(()),
+            false => Err(Error::setting(name, value, "a number from 0 to below 1")),
+        };
+        let positive = |name: &str, value: f64| match value >= 0.0 && value.is_finite() {
+            true => Ok(()),
+            false => Err(Error::setting(name, value, "0 or a positive number")),
+        };
         match self {
             Self::Sgd {
                 momentum,
                 weight_decay,
+                dampening,
+                nesterov,
             } => {
-                let mut step = if weight_decay == 0.0 {
-                    grad.clone()
-                } else {
-                    grad.add(param.multiply(number(weight_decay))?)?
-                };
-                if let Some(velocity) = state.first_mut() {
-                    step = velocity.multiply(number(momentum))?.add(step)?;
-                    *velocity = step.clone();
+                if nesterov && (momentum <= 0.0 || dampening != 0.0) {
+                    let expected = "false, or a momentum above 0 and no dampening";
+                    return Err(Error::setting("nesterov", "true", expected));
                 }
-                Ok(param.subtract(step.multiply(number(lr))?)?)
+                positive("momentum", momentum)?;
+                positive("weight_decay", weight_decay)
             }
             Self::Adam {
                 beta1,
                 beta2,
                 eps,
                 weight_decay,
-                decoupled,
+                ..
             } => {
-                let mut param = param.clone();
-                let mut grad = grad.clone();
-                if weight_decay != 0.0 && decoupled {
-                    param = param.multiply(number(1.0 - lr * weight_decay))?;
-                } else if weight_decay != 0.0 {
-                    grad = grad.add(param.multiply(number(weight_decay))?)?;
-                }
-                let mean = state[0]
-                    .multiply(number(beta1))?
-                    .add(grad.multiply(number(1.0 - beta1))?)?;
-                let square = state[1]
-                    .multiply(number(beta2))?
-                    .add(grad.square()?.multiply(number(1.0 - beta2))?)?;
-                let correct = |beta: f64| 1.0 - beta.powi(count);
-                let size = lr / correct(beta1);
-                let root = (1.0 / correct(beta2)).sqrt();
-                let denominator = square.sqrt()?.multiply(number(root))?.add(number(eps))?;
-                let step = mean.multiply(number(size))?.divide(denominator)?;
-                state[0] = mean;
-                state[1] = square;
-                Ok(param.subtract(step)?)
+                share("betas", beta1)?;
+                share("betas", beta2)?;
+                positive("eps", eps)?;
+                positive("weight_decay", weight_decay)
+            }
+            Self::Adamax { beta1, beta2, eps } => {
+                share("betas", beta1)?;
+                share("betas", beta2)?;
+                positive("eps", eps)
+            }
+            Self::Rmsprop { alpha: past, eps } | Self::Adadelta { rho: past, eps } => {
+                positive("the share of the past", past)?;
+                positive("eps", eps)
+            }
+            Self::Adagrad { eps } => positive("eps", eps),
+            Self::Lion {
+                beta1,
+                beta2,
+                weight_decay,
+            } => {
+                share("betas", beta1)?;
+                share("betas", beta2)?;
+                positive("weight_decay", weight_decay)
+            }
+            Self::Adafactor(a) => {
+                share("beta_1", a.beta1.unwrap_or(0.0))?;
+                positive("clip_threshold", a.clip_threshold)?;
+                positive("weight_decay", a.weight_decay)
+            }
+            Self::Muon {
+                momentum,
+                weight_decay,
+                ..
+            } => {
+                share("momentum", momentum)?;
+                positive("weight_decay", weight_decay)
             }
         }
+    }
+
+    /// The same rule for a parameter that does not decay.
+    pub(super) fn without_decay(mut self) -> Self {
+        match &mut self {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::Lion { weight_decay, .. }
+            | Self::Adafactor(Adafactor { weight_decay, .. })
+            | Self::Muon { weight_decay, .. } => *weight_decay = 0.0,
+            Self::Adamax { .. }
+            | Self::Rmsprop { .. }
+            | Self::Adagrad { .. }
+            | Self::Adadelta { .. } => {}
+        }
+        self
+    }
+
+    /// Names of the arrays that are kept for a parameter of a shape, in MLX's words and in
+    /// alphabetical order.
+    pub fn slots(self, shape: &[i32]) -> Vec<&'static str> {
+        match self {
+            Self::Sgd { momentum: 0.0, .. } => vec![],
+            Self::Sgd { .. } | Self::Rmsprop { .. } | Self::Adagrad { .. } | Self::Muon { .. } => {
+                vec!["v"]
+            }
+            Self::Adam { .. } | Self::Adamax { .. } => vec!["m", "v"],
+            Self::Adadelta { .. } => vec!["u", "v"],
+            Self::Lion { .. } => vec!["m"],
+            Self::Adafactor(a) => {
+                let mut names = if a.beta1.is_some() {
+                    vec!["exp_avg"]
+                } else {
+                    vec![]
+                };
+                match shape.len() {
+                    0 | 1 => names.push("exp_avg_sq"),
+                    _ => names.extend(["exp_avg_sq_col", "exp_avg_sq_row"]),
+                }
+                names
+            }
+        }
+    }
+
+    /// The shapes of the slots of a parameter.
+    pub(super) fn slot_shapes(self, shape: &[i32]) -> Vec<Vec<i32>> {
+        let slot = |name: &&str| {
+            let mut shape = shape.to_vec();
+            match *name {
+                "exp_avg_sq_row" => drop(shape.pop()),
+                "exp_avg_sq_col" => drop(shape.remove(shape.len() - 2)),
+                _ => {}
+            }
+            shape
+        };
+        self.slots(shape).iter().map(slot).collect()
+    }
+
+    /// What is kept for a parameter before the first step, f32.
+    pub(super) fn fresh_state(self, shape: &[i32]) -> Result<Vec<Array>> {
+        let zeros = |shape: &Vec<i32>| Ok(ops::zeros_dtype(shape, Dtype::Float32)?);
+        self.slot_shapes(shape).iter().map(zeros).collect()
     }
 }

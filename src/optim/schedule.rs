@@ -2,7 +2,71 @@
 
 use crate::error::{Error, Result};
 
-/// What follows the warm-up.
+/// A rate that changes with the step, as `mlx.optimizers` has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Curve {
+    /// In a straight line from `init` to `end`, over so many steps.
+    Linear { init: f64, end: f64, steps: u64 },
+    /// Half a cosine from `init` to `end`, over so many steps.
+    Cosine { init: f64, end: f64, steps: u64 },
+    /// `init rate^(step / size)`, the quotient rounded down.
+    StepDecay { init: f64, rate: f64, size: u64 },
+    /// `init rate^step`.
+    Exponential { init: f64, rate: f64 },
+}
+
+impl Curve {
+    /// Where it begins.
+    pub fn init(self) -> f64 {
+        match self {
+            Self::Linear { init, .. }
+            | Self::Cosine { init, .. }
+            | Self::StepDecay { init, .. }
+            | Self::Exponential { init, .. } => init,
+        }
+    }
+
+    /// The rate of a step, counted from 0.
+    pub fn rate(self, step: u64) -> f64 {
+        let share = |steps: u64| step.min(steps) as f64 / steps.max(1) as f64;
+        match self {
+            Self::Linear { init, end, steps } => init + (end - init) * share(steps),
+            Self::Cosine { init, end, steps } => {
+                let part = 0.5 * (1.0 + (std::f64::consts::PI * share(steps)).cos());
+                end + part * (init - end)
+            }
+            Self::StepDecay { init, rate, size } => init * rate.powf((step / size.max(1)) as f64),
+            Self::Exponential { init, rate } => init * rate.powf(step as f64),
+        }
+    }
+}
+
+/// A curve after a rise, joined as mlx-lm does: the rise takes `steps` steps from `from`, and the
+/// curve begins one step after it has reached its own start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WarmUp {
+    pub curve: Curve,
+    pub steps: u64,
+    pub from: f64,
+}
+
+impl WarmUp {
+    /// The rate of a step, counted from 0.
+    pub fn rate(&self, step: u64) -> f64 {
+        let rise = Curve::Linear {
+            init: self.from,
+            end: self.curve.init(),
+            steps: self.steps,
+        };
+        match step.checked_sub(self.steps + 1) {
+            _ if self.steps == 0 => self.curve.rate(step),
+            Some(after) => self.curve.rate(after),
+            None => rise.rate(step),
+        }
+    }
+}
+
+/// What follows the warm-up of a trainer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Decay {
     #[default]
@@ -32,7 +96,7 @@ impl Decay {
     }
 }
 
-/// A rate for every step, counted from 0.
+/// A trainer's rate for every step, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     pub peak: f64,
@@ -52,13 +116,12 @@ impl Schedule {
             return self.peak * (step + 1) as f64 / self.warmup_steps as f64;
         }
         let span = self.total_steps.saturating_sub(self.warmup_steps).max(1);
-        let progress = ((step - self.warmup_steps) as f64 / span as f64).min(1.0);
-        let factor: f64 = match self.decay {
-            Decay::Constant => 1.0,
-            Decay::Linear => 1.0 - progress,
-            Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
-        };
-        self.peak * factor
+        let (init, end, steps) = (self.peak, 0.0, span);
+        match self.decay {
+            Decay::Constant => init,
+            Decay::Linear => Curve::Linear { init, end, steps }.rate(step - self.warmup_steps),
+            Decay::Cosine => Curve::Cosine { init, end, steps }.rate(step - self.warmup_steps),
+        }
     }
 }
 

@@ -134,4 +134,6 @@ pub fn function_docs(engine: &Engine) -> Vec<(String, String)> {
 }
 
 /// Names of the modules that are there without an import.
-pub const MODULES: [&str; 8] = ["data", "lm", "mx", "nn", "plot", "rl", "sampling", "sft"];
+pub const MODULES: [&str; 9] = [
+    "data", "lm", "mx", "nn", "optim", "plot", "rl", "sampling", "sft",
+];

@@ -1,7 +1,8 @@
-//! Rhai's volatile interfaces, all in this file; `tests/session.rs` holds what they give.
+//! Rhai's volatile interfaces, all in this file; `tests/scripts/session.rs` holds what they give.
 //!
 //! - An integer is accepted wherever a float is (`on_missing_function`).
 //! - A closure of an imported module can be called (`on_missing_function`).
+//! - MLX's names that Rhai reserves can be written after `::` (`on_parse_token`).
 //! - A constant is visible in functions, and a function's bare name is a value (`on_var`).
 
 use crate::mlx::interrupt;
@@ -60,10 +61,20 @@ pub fn install(engine: &mut Engine, names: Rc<RefCell<Names>>) {
         }
         Ok(known.borrow().lookup(name, ctx.source()))
     });
-    // `mx::var` is MLX's name of the variance; Rhai keeps the word for a later day.
-    engine.on_parse_token(|token, _, _| match token {
-        Token::Reserved(word) if word.as_str() == "var" => Token::Identifier(word),
-        other => other,
+    // `mx::var`, `a.var()` and `mx::eval` are MLX's names; Rhai keeps the words to itself.
+    let after = Cell::new(After::Other);
+    engine.on_parse_token(move |token, _, _| {
+        let token = match (after.get(), token) {
+            (After::Module, Token::Reserved(word)) => Token::Identifier(word),
+            (After::Value, Token::Reserved(word)) if *word == "var" => Token::Identifier(word),
+            (_, other) => other,
+        };
+        after.set(match token {
+            Token::DoubleColon => After::Module,
+            Token::Period | Token::Elvis => After::Value,
+            _ => After::Other,
+        });
+        token
     });
     engine.on_missing_function(move |name, args, is_method, mut ctx| {
         if name.starts_with("anon$") {
@@ -77,6 +88,14 @@ pub fn install(engine: &mut Engine, names: Rc<RefCell<Names>>) {
         COERCING.set(false);
         Ok(result)
     });
+}
+
+/// What the last token was.
+#[derive(Clone, Copy)]
+enum After {
+    Module,
+    Value,
+    Other,
 }
 
 thread_local! {

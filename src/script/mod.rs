@@ -19,6 +19,8 @@ mod model;
 mod mx;
 mod nn;
 mod numbers;
+mod optim;
+mod optimizer;
 mod plot;
 mod reward;
 mod rl;
@@ -62,6 +64,7 @@ pub fn engine(host: Host) -> Engine {
     engine.register_global_module(mx.methods.into());
     engine.register_static_module("mx", mx.module.into());
     engine.register_static_module("nn", nn::bindings().into());
+    optim::register(&mut engine);
     asserts::register(&mut engine);
     tokenizer::register(&mut engine);
     model::register(&mut engine);

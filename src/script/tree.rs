@@ -7,17 +7,26 @@ use rhai::{Array as List, Dynamic, Map};
 
 /// The same form with every tensor replaced, in order: lists as they are, maps by key.
 pub fn rebuild(value: &Dynamic, visit: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Dynamic> {
+    let mut tensor = |array: &Array| Ok(Dynamic::from(Tensor(visit(array)?)));
+    replace(value, &mut tensor)
+}
+
+/// The same form with anything in place of every tensor, in the order of [`rebuild`].
+pub fn replace(
+    value: &Dynamic,
+    visit: &mut dyn FnMut(&Array) -> Result<Dynamic>,
+) -> Result<Dynamic> {
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return Ok(Dynamic::from(Tensor(visit(&tensor.0)?)));
+        return visit(&tensor.0);
     }
     if let Some(list) = value.read_lock::<List>() {
-        let list: Result<List> = list.iter().map(|item| rebuild(item, visit)).collect();
+        let list: Result<List> = list.iter().map(|item| replace(item, visit)).collect();
         return Ok(list?.into());
     }
     if let Some(map) = value.read_lock::<Map>() {
         let fields = map.iter();
         let map: Result<Map> = fields
-            .map(|(name, item)| Ok((name.clone(), rebuild(item, visit)?)))
+            .map(|(name, item)| Ok((name.clone(), replace(item, visit)?)))
             .collect();
         return Ok(map?.into());
     }

@@ -41,7 +41,7 @@ fn products(b: &mut Binder) {
     b.method(
         "inner(a: Tensor, b: Tensor) -> Tensor",
         "Sums of products over the last axes.",
-        "assert_eq(mx::inner(tensor([1, 2]), tensor([3, 4])), 11);",
+        "assert_eq(mx::inner(tensor([1.0, 2.0]), tensor([3.0, 4.0])), 11);",
         |c| Ok(ops::inner(c.tensor(0)?, c.tensor(1)?)?),
     );
     b.method(
@@ -53,7 +53,7 @@ fn products(b: &mut Binder) {
     b.method(
         "vecdot(a: Tensor, b: Tensor, axis: integer = -1) -> Tensor",
         "Sums of products along an axis.",
-        "assert_eq(mx::vecdot(tensor([[1, 2], [3, 4]]), tensor([1, 1])), [3, 7]);",
+        "assert_eq(mx::vecdot(tensor([[1.0, 2.0], [3.0, 4.0]]), mx::ones([2, 2])), [3, 7]);",
         |c| Ok(ops::vecdot(c.tensor(0)?, c.tensor(1)?, c.int(2)?)?),
     );
     b.method(
@@ -74,7 +74,7 @@ fn contractions(b: &mut Binder) {
     b.method(
         "tensordot(a: Tensor, b: Tensor, axes: integer or list = 2) -> Tensor",
         "Sums of products over the last axes of one and the first of the other, or over two lists of axes.",
-        "assert_eq(mx::tensordot(tensor([1, 2]), tensor([3, 4]), 1), 11);",
+        "assert_eq(mx::tensordot(tensor([1.0, 2.0]), tensor([3.0, 4.0]), 1), 11);",
         tensordot,
     );
     b.function(
