@@ -80,7 +80,7 @@ mod functions {
         Err(failed("assert_eq failed", &mut a, &mut b, &ctx)).at(&ctx)
     }
 
-    /// An error that shows both values, unless the condition holds.
+    /// An error, unless the condition holds.
     #[rhai_fn(return_raw)]
     pub fn assert(ctx: NativeCallContext, condition: bool) -> Answer<()> {
         match condition {
@@ -90,6 +90,12 @@ mod functions {
     }
 
     /// An error with a message, unless the condition holds.
+    ///
+    /// ```rhai
+    /// let loss = 0.5;
+    /// assert(loss < 1.0);
+    /// assert(loss < 1.0, `the loss is ${loss}`);
+    /// ```
     #[rhai_fn(name = "assert", return_raw)]
     pub fn assert_message(ctx: NativeCallContext, condition: bool, text: &str) -> Answer<()> {
         match condition {
@@ -98,7 +104,13 @@ mod functions {
         }
     }
 
-    /// An error that shows both values, unless they differ by at most `tolerance` everywhere.
+    /// An error that shows both values, unless they have the same shape and their numbers differ by
+    /// at most `tolerance`. The values are numbers, lists or tensors.
+    ///
+    /// ```rhai
+    /// assert_close(0.1 + 0.2, 0.3, 1e-12);
+    /// assert_close(tensor([1.0, 2.0]).mean(), 1.5, 1e-6);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn assert_close(
         ctx: NativeCallContext,
@@ -134,7 +146,13 @@ mod functions {
         Err(failed(&what, &mut a, &mut b, &ctx)).at(&ctx)
     }
 
-    /// Seconds that a closure takes; a tensor that it returns is computed within that time.
+    /// Seconds that a closure without parameters takes; a tensor that it returns is computed within
+    /// that time.
+    ///
+    /// ```rhai
+    /// let seconds = timeit(|| mx::ones([64, 64]).sum());
+    /// assert(seconds > 0.0);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn timeit(ctx: NativeCallContext, f: FnPtr) -> Answer<FLOAT> {
         let start = Instant::now();
@@ -146,6 +164,12 @@ mod functions {
     }
 
     /// What the script was started with: the words after `--`, as a list.
+    ///
+    /// ```rhai
+    /// // mlx-repl run script.rhai -- runs/first
+    /// let folder = if args().len() > 0 { args()[0] } else { "runs/first" };
+    /// assert(folder.len() > 0);
+    /// ```
     #[rhai_fn(name = "args")]
     pub fn arguments(ctx: NativeCallContext) -> List {
         let host = Host::of(&ctx);

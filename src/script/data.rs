@@ -77,12 +77,29 @@ mod functions {
     }
 
     /// A file of comma-separated values with a header; every value is a string.
+    ///
+    /// ```rhai
+    /// let d = data::csv("datasets/addition.csv");
+    /// assert_eq(d.columns, ["prompt", "answer"]);
+    /// assert_eq(d[0].answer, "146");
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn csv(ctx: NativeCallContext, path: &str) -> Answer<Dataset> {
         data::csv(Path::new(path)).at(&ctx)
     }
 
-    /// A file with one JSON object a line.
+    /// A file with one JSON object a line; its values keep their types.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{
+    ///     num_generations: 2, max_completion_length: 2, run_dir: "target/examples/jsonl",
+    /// });
+    /// trainer.step([#{ prompt: "1+2=" }], |outputs| outputs.map(|o| o.index));
+    /// let d = data::jsonl("target/examples/jsonl/completions.jsonl");
+    /// assert_eq(d[0].prompt, "1+2=");
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn jsonl(ctx: NativeCallContext, path: &str) -> Answer<Dataset> {
         data::jsonl(Path::new(path)).at(&ctx)
@@ -92,12 +109,22 @@ mod functions {
 #[export_module]
 mod members {
     /// The number of rows.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(d.len(), 3);
+    /// ```
     #[rhai_fn(global, pure)]
     pub fn len(d: &mut Dataset) -> INT {
         d.rows().len() as INT
     }
 
-    /// Every name that some row has.
+    /// Every name that some row has, as a list.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=", answer: "3" }]);
+    /// assert_eq(d.columns, ["prompt", "answer"]);
+    /// ```
     #[rhai_fn(global, get = "columns", pure)]
     pub fn columns(d: &mut Dataset) -> List {
         d.columns().into_iter().map(Dynamic::from).collect()
@@ -115,13 +142,25 @@ mod members {
             .at(&ctx)
     }
 
-    /// The rows in random order; the same seed gives the same order.
+    /// A dataset of the rows in random order; the same seed gives the same order.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(d.shuffle(1).to_array(), d.shuffle(1).to_array());
+    /// assert_eq(d.shuffle(1).len(), 3);
+    /// ```
     #[rhai_fn(global, pure)]
     pub fn shuffle(d: &mut Dataset, seed: INT) -> Dataset {
         d.shuffle(seed as u64)
     }
 
-    /// Two datasets, cut at a fraction of the rows.
+    /// A list of two datasets: the first holds that fraction of the rows, the second the others.
+    ///
+    /// ```rhai
+    /// let d = data::csv("datasets/addition.csv");
+    /// let parts = d.split(0.9);
+    /// assert_eq([parts[0].len(), parts[1].len()], [180, 20]);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn split(ctx: NativeCallContext, d: &mut Dataset, fraction: f64) -> Answer<List> {
         if !(0.0..=1.0).contains(&fraction) {
@@ -131,25 +170,46 @@ mod members {
         Ok(vec![Dynamic::from(first), Dynamic::from(rest)])
     }
 
-    /// The first `n` rows.
+    /// A dataset of the first `n` rows, or of all where there are fewer.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(d.take(2).len(), 2);
+    /// ```
     #[rhai_fn(global, name = "take", pure)]
     pub fn take_rows(d: &mut Dataset, n: INT) -> Dataset {
         d.take(n.max(0) as usize)
     }
 
-    /// All but the first `n` rows.
+    /// A dataset of all but the first `n` rows.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(d.skip(2)[0].prompt, "1+3=");
+    /// ```
     #[rhai_fn(global, pure)]
     pub fn skip(d: &mut Dataset, n: INT) -> Dataset {
         d.skip(n.max(0) as usize)
     }
 
-    /// These rows, then those.
+    /// A dataset of these rows, then those.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(d.concat(d.take(1)).len(), 4);
+    /// ```
     #[rhai_fn(global, pure)]
     pub fn concat(d: &mut Dataset, other: Dataset) -> Dataset {
         d.concat(&other)
     }
 
-    /// A dataset of what a closure makes of each row.
+    /// A dataset of the maps that a closure makes of each row.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// let asked = d.map(|row| #{ prompt: "What is " + row.prompt });
+    /// assert_eq(asked[0].prompt, "What is 1+1=");
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn map(ctx: NativeCallContext, d: &mut Dataset, f: FnPtr) -> Answer<Dataset> {
         let each = d.rows().iter().map(|old| {
@@ -160,7 +220,12 @@ mod members {
         rows.map(Dataset::new).at(&ctx)
     }
 
-    /// The rows for which a closure answers true.
+    /// A dataset of the rows for which a closure answers true.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(d.filter(|row| row.prompt != "1+2=").len(), 2);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn filter(ctx: NativeCallContext, d: &mut Dataset, f: FnPtr) -> Answer<Dataset> {
         let mut kept = Vec::new();
@@ -178,6 +243,11 @@ mod members {
     }
 
     /// The rows as a list of maps.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(d.to_array().map(|row| row.prompt), ["1+1=", "1+2=", "1+3="]);
+    /// ```
     #[rhai_fn(global, name = "to_array", pure)]
     pub fn rows_as_list(d: &mut Dataset) -> List {
         d.rows().iter().map(map_of).collect()

@@ -41,8 +41,17 @@ mod functions {
         qwen3_with(ctx, config, Map::new())
     }
 
-    /// A Qwen3 with random weights. Settings: `seed`, `dtype`, `tokenizer`, which also gives the
-    /// vocabulary size and the end token where the configuration names none.
+    /// A Qwen3 with random weights: a preset or a map of `config.json` keys. Settings: `seed`,
+    /// `dtype` (`"float32"`), `tokenizer`, which also gives the vocabulary size and the end token
+    /// where the configuration names none.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let tokenizer = lm::char_tokenizer("0123456789+=");
+    /// let model = lm::qwen3(config, #{ seed: 1, dtype: "bfloat16", tokenizer: tokenizer });
+    /// assert_eq(model.dtype, "bfloat16");
+    /// assert_eq(model.config.vocab_size, 14);
+    /// ```
     #[rhai_fn(name = "qwen3", return_raw)]
     pub fn qwen3_with(ctx: NativeCallContext, config: Dynamic, settings: Map) -> Answer<Model> {
         let (seed, dtype, tokenizer) = Settings::read(&ctx, "lm::qwen3", settings, |s| {
@@ -76,7 +85,17 @@ mod functions {
             .at(&ctx)
     }
 
-    /// Loads a model; settings: `dtype`.
+    /// Loads a model from a folder in Hugging Face layout. Settings: `dtype`; without it, the
+    /// weights are `float32` on the CPU and keep the element type of the files on a GPU.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// model.save("target/examples/load");
+    /// let loaded = lm::load("target/examples/load", #{ dtype: "bfloat16" });
+    /// assert_eq(loaded.dtype, "bfloat16");
+    /// assert_eq(loaded.num_parameters, model.num_parameters);
+    /// ```
     #[rhai_fn(name = "load", return_raw)]
     pub fn load_with(ctx: NativeCallContext, path: &str, settings: Map) -> Answer<Model> {
         let wanted = Settings::read(&ctx, "lm::load", settings, |s| {
@@ -89,7 +108,14 @@ mod functions {
             .at(&ctx)
     }
 
-    /// The tokenizer of a folder.
+    /// The tokenizer of a model's folder, from its `tokenizer.json`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// model.save("target/examples/tokenizer");
+    /// assert_eq(lm::tokenizer("target/examples/tokenizer").encode("1+2="), [3, 12, 4, 13]);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn tokenizer(ctx: NativeCallContext, path: &str) -> Answer<Tokenizer> {
         text::Tokenizer::load(Path::new(path))
@@ -97,7 +123,14 @@ mod functions {
             .at(&ctx)
     }
 
-    /// One token for each character of an alphabet, after `<pad>` (0) and `<eos>` (1).
+    /// A tokenizer with one token for each character of an alphabet, after `<pad>` (0) and `<eos>`
+    /// (1).
+    ///
+    /// ```rhai
+    /// let t = lm::char_tokenizer("0123456789+=");
+    /// assert_eq(t.vocab_size, 14);
+    /// assert_eq(t.encode("0+1="), [2, 12, 3, 13]);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn char_tokenizer(ctx: NativeCallContext, alphabet: &str) -> Answer<Tokenizer> {
         text::Tokenizer::characters(alphabet)

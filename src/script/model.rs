@@ -60,32 +60,65 @@ fn summary(model: &mut Model) -> String {
 
 #[export_module]
 mod members {
-    /// The configuration, as in `config.json`.
+    /// The configuration, as a map of the keys of `config.json`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(model.config.num_hidden_layers, 1);
+    /// assert_eq(model.config.head_dim, 8);
+    /// ```
     #[rhai_fn(global, get = "config", pure)]
     pub fn config(m: &mut Model) -> Dynamic {
         from_json(&m.0.borrow().network.config.to_json())
     }
 
     /// How many numbers the weights hold.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let sizes = model.parameters().values().map(|weight| weight.size);
+    /// assert_eq(model.num_parameters, sizes.reduce(|a, b| a + b, 0));
+    /// ```
     #[rhai_fn(global, get = "num_parameters", pure)]
     pub fn num_parameters(m: &mut Model) -> INT {
         m.0.borrow().network.num_parameters() as INT
     }
 
-    /// The element type of the weights.
+    /// The name of the weights' element type.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(model.dtype, "float32");
+    /// ```
     #[rhai_fn(global, get = "dtype", pure)]
     pub fn dtype_name(m: &mut Model) -> String {
         dtype::name(m.0.borrow().network.dtype()).into()
     }
 
-    /// The tokenizer, or `()`.
+    /// The tokenizer, or `()` where the model has none.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(model.tokenizer.encode("12"), [3, 4]);
+    /// ```
     #[rhai_fn(global, get = "tokenizer", pure)]
     pub fn tokenizer(m: &mut Model) -> Dynamic {
         let tokenizer = m.0.borrow().tokenizer.clone();
         tokenizer.map_or(Dynamic::UNIT, |t| Dynamic::from(Tokenizer(Rc::new(t))))
     }
 
-    /// All weights: checkpoint name to tensor.
+    /// All weights, as a map of checkpoint name to tensor.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let weights = model.parameters();
+    /// assert_eq(weights["model.embed_tokens.weight"].shape, [14, 16]);
+    /// ```
     #[rhai_fn(global, pure)]
     pub fn parameters(m: &mut Model) -> Map {
         let named = m.0.borrow().network.named();
@@ -95,7 +128,13 @@ mod members {
             .collect()
     }
 
-    /// One weight, by its checkpoint name.
+    /// The tensor of one weight, by its checkpoint name.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(model.parameter("model.norm.weight"), mx::ones([16]));
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn parameter(ctx: NativeCallContext, m: &mut Model, name: &str) -> Answer<Tensor> {
         let named = m.0.borrow().network.named();
@@ -106,7 +145,14 @@ mod members {
             .at(&ctx)
     }
 
-    /// Replaces one weight.
+    /// Replaces one weight by a tensor of the same shape; it takes the weight's element type.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// model.set_parameter("model.norm.weight", mx::ones([16]) * 2.0);
+    /// assert_eq(model.parameter("model.norm.weight"), mx::full([16], 2.0));
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn set_parameter(
         ctx: NativeCallContext,
@@ -139,7 +185,7 @@ mod members {
         set().at(&ctx)
     }
 
-    /// Logits of every position: `[B, L]` ids give `[B, L, V]`.
+    /// Logits of every position: ids `[B, L]`, or `[L]` as one row, give `[B, L, V]`.
     #[rhai_fn(global, pure, return_raw)]
     pub fn forward(ctx: NativeCallContext, m: &mut Model, ids: Dynamic) -> Answer<Tensor> {
         let forward = || {
@@ -151,7 +197,17 @@ mod members {
         forward().at(&ctx)
     }
 
-    /// Logits of tokens that continue what a cache holds.
+    /// Logits of tokens that continue what a cache holds; the cache then holds these too. Ids
+    /// `[B, L]`, or `[L]` as one row, give `[B, L, V]`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let all = model.forward([3, 12, 4]);
+    /// let cache = model.new_cache();
+    /// model.forward([3, 12], cache);
+    /// assert_close(model.forward([4], cache)[[0, 0]], all[[0, 2]], 1e-5);
+    /// ```
     #[rhai_fn(global, name = "forward", pure, return_raw)]
     pub fn forward_cached(
         ctx: NativeCallContext,
@@ -169,20 +225,35 @@ mod members {
         forward().at(&ctx)
     }
 
-    /// An empty cache for this model.
+    /// An empty cache of keys and values for this model's layers.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let cache = model.new_cache();
+    /// assert_eq(cache.size, 0);
+    /// ```
     #[rhai_fn(global, pure)]
     pub fn new_cache(m: &mut Model) -> Cache {
         let layers = m.0.borrow().network.layers.len();
         Cache(Rc::new(RefCell::new(cache::full(layers, 0))))
     }
 
-    /// How many tokens a cache holds.
+    /// How many tokens of each row a cache holds.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let cache = model.new_cache();
+    /// model.forward([[3, 12], [4, 13]], cache);
+    /// assert_eq(cache.size, 2);
+    /// ```
     #[rhai_fn(global, get = "size", pure)]
     pub fn cache_size(c: &mut Cache) -> INT {
         c.0.borrow().first().map_or(0, |layer| layer.size().into())
     }
 
-    /// Log-probability of each completion token after a prompt, at temperature 1.
+    /// Log-probability of each of T completion ids after a prompt's ids, `[T]`, at temperature 1.
     #[rhai_fn(global, pure, return_raw)]
     pub fn logprobs(
         ctx: NativeCallContext,
@@ -193,7 +264,16 @@ mod members {
         logprobs_with(ctx, m, prompt, completion, Map::new())
     }
 
-    /// Log-probability of each completion token; settings: `temperature`.
+    /// Log-probability of each of T completion ids after a prompt's ids: `[T]`, in nats. Settings:
+    /// `temperature` (1), which divides the logits.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let p = model.logprobs([3, 12], [4, 13], #{ temperature: 0.5 });
+    /// let logits = model.forward([3, 12, 4]) / 0.5;
+    /// assert_close(p[0], logits.log_softmax(-1)[[0, 1, 4]], 1e-4);
+    /// ```
     #[rhai_fn(global, name = "logprobs", pure, return_raw)]
     pub fn logprobs_with(
         ctx: NativeCallContext,
@@ -229,7 +309,16 @@ mod members {
         compute().at(&ctx)
     }
 
-    /// Writes the model to a folder in Hugging Face layout.
+    /// Writes the model, and its tokenizer if it has one, to a folder in Hugging Face layout; the
+    /// folder is made if it is not there.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// model.save("target/examples/save");
+    /// let loaded = lm::load("target/examples/save");
+    /// assert_close(loaded.forward([3, 12]), model.forward([3, 12]), 1e-6);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn save(ctx: NativeCallContext, m: &mut Model, path: &str) -> Answer<()> {
         m.0.borrow().save(Path::new(path)).at(&ctx)
@@ -245,8 +334,17 @@ mod members {
         generate_with(ctx, m, prompt, Map::new())
     }
 
-    /// Completes a prompt. Settings: `max_tokens`, `temperature`, `top_p`, `top_k`, `min_p`,
+    /// Completes a prompt, a string or a list of token ids: a `Completion`, or a list of them where
+    /// `num_samples` is above 1. Settings: `max_tokens`, `temperature`, `top_p`, `top_k`, `min_p`,
     /// `min_tokens_to_keep`, `seed`, `stop_token_ids`, `num_samples`, `prefill_step_size`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let c = model.generate("1+2=", #{ max_tokens: 4, temperature: 0.8, seed: 3 });
+    /// assert(c.num_tokens <= 4);
+    /// assert_eq(model.generate([3, 12], #{ max_tokens: 2, num_samples: 3, seed: 3 }).len(), 3);
+    /// ```
     #[rhai_fn(global, name = "generate", pure, return_raw)]
     pub fn generate_with(
         ctx: NativeCallContext,
@@ -258,7 +356,16 @@ mod members {
         Ok(one_or_list(lists.remove(0)))
     }
 
-    /// Completes several prompts together.
+    /// Completes several prompts together, with the settings of `generate`: a list with what
+    /// `generate` gives for each prompt.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let settings = #{ max_tokens: 4, temperature: 0 };
+    /// let list = model.generate_batch(["1+2=", "3="], settings);
+    /// assert_eq(list[1].token_ids, model.generate("3=", settings).token_ids);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn generate_batch(
         ctx: NativeCallContext,
@@ -280,7 +387,17 @@ mod members {
         generate_batch(ctx, m, prompts, Map::new())
     }
 
-    /// Completes a prompt and gives each piece of text to a closure as it comes.
+    /// Completes a prompt, with the settings of `generate`, and gives each piece of text to a
+    /// closure as it comes. What it gives back is what `generate` does.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let pieces = "";
+    /// let settings = #{ max_tokens: 4, temperature: 0 };
+    /// let c = model.stream("1+2=", settings, |piece| pieces += piece);
+    /// assert_eq(pieces, c.raw_text);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn stream(
         ctx: NativeCallContext,

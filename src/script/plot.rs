@@ -67,13 +67,20 @@ fn series(value: &Dynamic) -> Result<Vec<Series>> {
 
 #[export_module]
 mod functions {
-    /// Curves: a list or tensor of numbers, a list of [x, y] pairs, or a map of named ones.
+    /// Curves: a list or tensor of numbers, a list of `[x, y]` pairs, or a map of named ones.
     #[rhai_fn(return_raw)]
     pub fn line(ctx: NativeCallContext, series: Dynamic) -> Answer<Plot> {
         line_with(ctx, series, Map::new())
     }
 
-    /// Curves; settings: `title`, `x`, `y`, `smooth` (points to average over).
+    /// Curves: a list or tensor of numbers, a list of `[x, y]` pairs, or a map of named ones.
+    /// Settings: `title`, `x` and `y` (the names of the axes), `smooth` (points to average over).
+    ///
+    /// ```rhai
+    /// let curves = #{ train: [3.0, 2.0, 1.0], test: [[0, 3.5], [2, 1.5]] };
+    /// let p = plot::line(curves, #{ title: "loss", x: "step", smooth: 2 });
+    /// assert(p.to_string().contains("loss"));
+    /// ```
     #[rhai_fn(name = "line", return_raw)]
     pub fn line_with(ctx: NativeCallContext, series: Dynamic, settings: Map) -> Answer<Plot> {
         let (title, x, y, smooth) = Settings::read(&ctx, "plot::line", settings, |s| {
@@ -91,7 +98,12 @@ mod functions {
 
 #[export_module]
 mod members {
-    /// Writes the plot to a file that ends in `.svg`.
+    /// Writes the plot to a file that ends in `.svg`, in a folder that is there.
+    ///
+    /// ```rhai
+    /// let p = plot::line([3.0, 2.0, 1.0], #{ title: "loss" });
+    /// assert_eq(p.save("target/loss.svg"), ());
+    /// ```
     #[rhai_fn(global, name = "save", pure, return_raw)]
     pub fn save_plot(ctx: NativeCallContext, p: &mut Plot, path: &str) -> Answer<()> {
         let path = Path::new(path);

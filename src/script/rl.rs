@@ -184,6 +184,15 @@ mod functions {
     /// `max_grad_norm`, `num_iterations`, `gradient_accumulation_steps`, `max_steps`,
     /// `num_epochs`, `eval_steps`, `eval_dataset`, `save_steps`, `save_total_limit`,
     /// `log_completions`, `seed`, `run_dir`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{
+    ///     prompts_per_step: 2, num_generations: 4, loss_type: "dr_grpo", learning_rate: 1e-4,
+    /// });
+    /// assert_eq(trainer.learning_rate, 1e-4);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn grpo(ctx: NativeCallContext, model: Model, settings: Map) -> Answer<GrpoTrainer> {
         let settings = Settings::read(&ctx, "rl::grpo", settings, grpo_settings)?;
@@ -191,8 +200,8 @@ mod functions {
         Ok(GrpoTrainer(Rc::new(RefCell::new(trainer))))
     }
 
-    /// How much better each completion is than its group: rewards `[P*G]` or `[P*G, K]`, the
-    /// completions of a prompt adjacent.
+    /// How much better each completion is than its group, `[P*G]`: rewards `[P*G]` or `[P*G, K]`,
+    /// the completions of a prompt adjacent, `()` in a list for one that cannot be scored.
     ///
     /// # Example
     ///
@@ -210,7 +219,16 @@ mod functions {
         advantages(ctx, rewards, num_generations, Map::new())
     }
 
-    /// The same; settings: `scale_rewards`, `reward_weights`, `multi_objective_aggregation`.
+    /// How much better each completion is than its group, `[P*G]`. Settings: `scale_rewards`
+    /// (`"group"`, `"batch"`, `"none"`: the deviation to divide by), `reward_weights` (one for each
+    /// of the K rewards), `multi_objective_aggregation` (`"sum_then_normalize"`,
+    /// `"normalize_then_sum"`).
+    ///
+    /// ```rhai
+    /// let settings = #{ scale_rewards: "none", reward_weights: [2, 1] };
+    /// let a = rl::advantages([[1.0, 0.0], [0.0, 1.0]], 2, settings);
+    /// assert_close(a, [0.5, -0.5], 1e-6);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn advantages(
         ctx: NativeCallContext,
@@ -236,11 +254,19 @@ mod functions {
         compute().at(&ctx)
     }
 
-    /// The policy loss of arrays: `#{ loss, metrics }`, differentiable.
+    /// The policy loss of arrays: `#{ loss, metrics }`, the loss a scalar tensor, the metrics a map
+    /// of them. The loss is differentiable.
     ///
     /// Keys: `logprobs`, `mask` `[B, T]`, `advantages` `[B]` or `[B, T]`, and optionally
     /// `old_logprobs`, `ref_logprobs`, `num_items_in_batch`, `max_completion_length`,
     /// `gradient_accumulation_steps`, and the loss settings of `rl::grpo`.
+    ///
+    /// ```rhai
+    /// let batch = #{ logprobs: [[-1.0, -2.0]], old_logprobs: [[-1.5, -2.0]], mask: [[1.0, 1.0]] };
+    /// batch.advantages = [2.0];
+    /// batch.epsilon = 0.2;
+    /// assert_close(rl::loss(batch).loss, -(1.2 * 2.0 + 2.0) / 2.0, 1e-5);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn loss(ctx: NativeCallContext, inputs: Map) -> Answer<Map> {
         let (loss, metrics) = Settings::read(&ctx, "rl::loss", inputs, |s| {
@@ -283,7 +309,18 @@ mod functions {
 
 #[export_module]
 mod members {
-    /// Trains on a dataset with a reward, until its steps are used up; a report.
+    /// Trains on a dataset with a reward, until its steps are used up:
+    /// `#{ steps, interrupted, first_reward, last_reward, seconds, run_dir, checkpoint }`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let settings = #{ prompts_per_step: 1, num_generations: 2, max_completion_length: 2 };
+    /// settings.run_dir = "target/examples/train";
+    /// let data = data::rows([#{ prompt: "1+2=", answer: "3" }]);
+    /// let report = rl::grpo(model, settings).train(data, |outputs| outputs.map(|o| o.index));
+    /// assert_eq(report.steps, 1);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn train(
         ctx: NativeCallContext,
@@ -300,7 +337,17 @@ mod members {
         Ok(report_map(&report))
     }
 
-    /// One step on a list of rows; its metrics.
+    /// One step on a list of rows or a dataset; a map of its metrics.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{
+    ///     num_generations: 2, max_completion_length: 2, run_dir: "target/examples/step",
+    /// });
+    /// let m = trainer.step([#{ prompt: "1+2=" }], |outputs| outputs.map(|o| o.index));
+    /// assert_eq(m.reward, 0.5);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn step(
         ctx: NativeCallContext,
@@ -315,7 +362,16 @@ mod members {
         Ok(metrics_map(&metrics))
     }
 
-    /// Samples completions of rows as a step would, without learning: a list of outputs.
+    /// Samples `num_generations` completions of each row as a step would, without learning: a list
+    /// of `RewardOutput`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// let outputs = trainer.rollout([#{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(outputs.map(|o| o.prompt), ["1+2=", "1+2=", "1+3=", "1+3="]);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn rollout(ctx: NativeCallContext, t: &mut GrpoTrainer, rows: Dynamic) -> Answer<List> {
         let rows = super::rows(&rows).at(&ctx)?;
@@ -334,8 +390,19 @@ mod members {
         evaluate(ctx, t, dataset, reward, Map::new())
     }
 
-    /// Mean rewards over a dataset. Settings: `temperature` (0), `num_generations` (1),
+    /// Mean rewards over a dataset, without learning:
+    /// `#{ reward, reward_std, mean_length, num_rows }`, the length in tokens, and
+    /// `rewards/NAME/mean` for each reward. Settings: `temperature` (0), `num_generations` (1),
     /// `max_completion_length`, `batch_size` (64).
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// let data = data::rows([#{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// let e = trainer.evaluate(data, |outputs| outputs.map(|o| 1), #{ max_completion_length: 1 });
+    /// assert_eq([e.reward, e.mean_length, e.num_rows], [1, 1, 2]);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn evaluate(
         ctx: NativeCallContext,
@@ -369,38 +436,88 @@ mod members {
         Ok(map.into())
     }
 
-    /// A list of maps, one for each step.
+    /// A list of maps of numbers, one for each step.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{
+    ///     num_generations: 2, max_completion_length: 2, run_dir: "target/examples/metrics",
+    /// });
+    /// trainer.step([#{ prompt: "1+2=" }], |outputs| outputs.map(|o| o.index));
+    /// assert_eq(trainer.metrics.map(|m| m.step), [1]);
+    /// ```
     #[rhai_fn(global, get = "metrics", pure)]
     pub fn metrics(t: &mut GrpoTrainer) -> List {
         t.0.borrow().history.iter().map(metrics_map).collect()
     }
 
-    /// The model that is trained.
+    /// The model that is trained: the one given, not a copy.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// model.set_parameter("model.norm.weight", mx::zeros([16]));
+    /// assert_eq(trainer.model.parameter("model.norm.weight"), mx::zeros([16]));
+    /// ```
     #[rhai_fn(global, get = "model", pure)]
     pub fn model(t: &mut GrpoTrainer) -> Model {
         Model(t.0.borrow().model.clone())
     }
 
-    /// The folder of the run, or `()` before it has begun.
+    /// The folder of the run, or `()` before the first step where none was named.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(rl::grpo(model).run_dir, ());
+    /// assert_eq(rl::grpo(model, #{ run_dir: "runs/first" }).run_dir, "runs/first");
+    /// ```
     #[rhai_fn(global, get = "run_dir", pure)]
     pub fn run_dir(t: &mut GrpoTrainer) -> Dynamic {
         let path = t.0.borrow().run_dir();
         path.map_or(Dynamic::UNIT, |path| path.display().to_string().into())
     }
 
-    /// Writes a checkpoint: the model, the optimiser and the position.
+    /// Writes a checkpoint to a folder: the model in Hugging Face layout, the optimiser and the
+    /// position.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// trainer.save("target/examples/checkpoint");
+    /// assert_eq(lm::load("target/examples/checkpoint").num_parameters, model.num_parameters);
+    /// ```
     #[rhai_fn(global, name = "save", pure, return_raw)]
     pub fn save_trainer(ctx: NativeCallContext, t: &mut GrpoTrainer, path: &str) -> Answer<()> {
         t.0.borrow().save(Path::new(path)).at(&ctx)
     }
 
-    /// Goes on from a checkpoint.
+    /// Goes on from a checkpoint's folder, on a trainer made with the same settings: its weights,
+    /// optimiser and position replace this trainer's.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// rl::grpo(model, #{ seed: 7 }).save("target/examples/resume");
+    /// let other = lm::qwen3(config, #{ seed: 2, tokenizer: model.tokenizer });
+    /// rl::grpo(other, #{ seed: 7 }).resume("target/examples/resume");
+    /// assert_eq(other.forward([3, 12]), model.forward([3, 12]));
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn resume(ctx: NativeCallContext, t: &mut GrpoTrainer, path: &str) -> Answer<()> {
         exclusive(&ctx, t)?.resume(Path::new(path)).at(&ctx)
     }
 
-    /// The learning rate of the last step.
+    /// The learning rate of the last step, or before it the one of the settings.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(rl::grpo(model, #{ learning_rate: 1e-4 }).learning_rate, 1e-4);
+    /// ```
     #[rhai_fn(global, get = "learning_rate", pure)]
     pub fn learning_rate(t: &mut GrpoTrainer) -> FLOAT {
         let trainer = t.0.borrow();

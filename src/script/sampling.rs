@@ -52,8 +52,14 @@ fn number(value: &Dynamic, name: &str) -> Result<f32> {
 
 #[export_module]
 mod members {
-    /// A sampler. Settings: `temperature`, `top_p`, `top_k`, `min_p`, `min_tokens_to_keep`,
-    /// `seed`.
+    /// A sampler. Settings: `temperature` (1; 0 is greedy), `top_p`, `top_k`, `min_p`,
+    /// `min_tokens_to_keep`, `seed`.
+    ///
+    /// ```rhai
+    /// let s = sampler(#{ temperature: 0.8, top_k: 2, seed: 1 });
+    /// let id = s.sample(tensor([[5.0, 4.0, 0.0]])).item();
+    /// assert(id == 0 || id == 1);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn sampler(ctx: NativeCallContext, settings: Map) -> Answer<Sampler> {
         let (settings, seed) = Settings::read(&ctx, "sampler", settings, |s| {
@@ -69,6 +75,11 @@ mod members {
     }
 
     /// Draws a token for each row: logits `[B, V]` give ids `[B]`.
+    ///
+    /// ```rhai
+    /// let s = sampler(#{ temperature: 0 });
+    /// assert_eq(s.sample(tensor([[1.0, 3.0], [2.0, 0.0]])), [1, 0]);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn sample(ctx: NativeCallContext, s: &mut Sampler, logits: Tensor) -> Answer<Tensor> {
         let draw = || {
@@ -80,7 +91,13 @@ mod members {
         draw().at(&ctx)
     }
 
-    /// Log-probabilities with `-inf` for excluded tokens.
+    /// Log-probabilities `[B, V]` or `[V]`, with `-inf` for the tokens that the sampler never
+    /// draws.
+    ///
+    /// ```rhai
+    /// let kept = sampler(#{ top_k: 2 }).filter(tensor([[0.5, 0.2, 0.3]]).log());
+    /// assert_eq(mx::isfinite(kept), [[true, false, true]]);
+    /// ```
     #[rhai_fn(global, name = "filter", pure, return_raw)]
     pub fn filter_logprobs(
         ctx: NativeCallContext,
@@ -94,6 +111,12 @@ mod members {
 #[export_module]
 mod filters {
     /// Keeps the likeliest tokens whose mass reaches `p`; the others become `-inf`.
+    /// Log-probabilities are `[V]` or `[B, V]`.
+    ///
+    /// ```rhai
+    /// let p = tensor([0.4, 0.3, 0.2, 0.1]).log();
+    /// assert_eq(mx::isfinite(sampling::top_p(p, 0.6)), [true, true, false, false]);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn top_p(ctx: NativeCallContext, logprobs: Tensor, p: Dynamic) -> Answer<Tensor> {
         number(&p, "top_p")
@@ -102,7 +125,12 @@ mod filters {
             .at(&ctx)
     }
 
-    /// Keeps the `k` likeliest tokens; 0 keeps all.
+    /// Keeps the `k` likeliest tokens of `[V]` or `[B, V]`, the others become `-inf`; 0 keeps all.
+    ///
+    /// ```rhai
+    /// let p = tensor([0.4, 0.3, 0.2, 0.1]).log();
+    /// assert_eq(mx::isfinite(sampling::top_k(p, 3)), [true, true, true, false]);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn top_k(ctx: NativeCallContext, logprobs: Tensor, k: INT) -> Answer<Tensor> {
         int(k)
@@ -111,13 +139,20 @@ mod filters {
             .at(&ctx)
     }
 
-    /// Keeps tokens at least `p` times as likely as the likeliest.
+    /// Keeps tokens at least `p` times as likely as the likeliest; the others become `-inf`.
     #[rhai_fn(return_raw)]
     pub fn min_p(ctx: NativeCallContext, logprobs: Tensor, p: Dynamic) -> Answer<Tensor> {
         min_p_keeping(ctx, logprobs, p, 1)
     }
 
-    /// The same, keeping so many of the likeliest tokens in any case.
+    /// Keeps tokens of `[V]` or `[B, V]` at least `p` times as likely as the likeliest, and the
+    /// `min_tokens_to_keep` likeliest in any case; the others become `-inf`.
+    ///
+    /// ```rhai
+    /// let p = tensor([0.4, 0.3, 0.2, 0.1]).log();
+    /// assert_eq(mx::isfinite(sampling::min_p(p, 0.9)), [true, false, false, false]);
+    /// assert_eq(mx::isfinite(sampling::min_p(p, 0.9, 2)), [true, true, false, false]);
+    /// ```
     #[rhai_fn(name = "min_p", return_raw)]
     pub fn min_p_keeping(
         ctx: NativeCallContext,

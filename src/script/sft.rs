@@ -45,6 +45,15 @@ mod functions {
     /// A supervised trainer of a model. Settings: `batch_size`, `learning_rate`, `lr_scheduler`,
     /// `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`, `max_grad_norm`,
     /// `gradient_accumulation_steps`, `max_steps`, `num_epochs`, `max_length`, `seed`, `run_dir`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = sft::trainer(model, #{
+    ///     batch_size: 2, learning_rate: 1e-3, lr_scheduler: "cosine", max_steps: 10,
+    /// });
+    /// assert_eq(trainer.metrics, []);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn trainer(ctx: NativeCallContext, model: Model, settings: Map) -> Answer<SftTrainer> {
         let settings = Settings::read(&ctx, "sft::trainer", settings, |s| {
@@ -69,7 +78,16 @@ mod functions {
 
 #[export_module]
 mod members {
-    /// Trains on rows with a `prompt` and a `completion` (or `answer`); a report.
+    /// Trains on rows with a `prompt` and a `completion` (or `answer`), until its steps are used
+    /// up: `#{ steps, interrupted, first_loss, last_loss, seconds, run_dir, checkpoint }`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = sft::trainer(model, #{ max_steps: 1, run_dir: "target/examples/sft-train" });
+    /// let report = trainer.train(data::rows([#{ prompt: "1+2=", completion: "3" }]));
+    /// assert_eq(report.steps, 1);
+    /// ```
     #[rhai_fn(global, name = "train", pure, return_raw)]
     pub fn train_sft(
         ctx: NativeCallContext,
@@ -89,7 +107,16 @@ mod members {
         })))
     }
 
-    /// Mean loss of a completion token over a dataset, in nats.
+    /// Mean loss of a completion token over a dataset, in nats; the end token counts too.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = sft::trainer(model);
+    /// let loss = trainer.evaluate(data::rows([#{ prompt: "1+2=", completion: "3" }]));
+    /// let p = model.logprobs(model.tokenizer.encode("1+2="), model.tokenizer.encode("3") + [1]);
+    /// assert_close(loss, -p.mean(), 1e-5);
+    /// ```
     #[rhai_fn(global, name = "evaluate", pure, return_raw)]
     pub fn evaluate_sft(
         ctx: NativeCallContext,
@@ -99,19 +126,41 @@ mod members {
         t.0.borrow().evaluate(&dataset).at(&ctx)
     }
 
-    /// A list of maps, one for each step.
+    /// A list of maps of numbers, one for each step.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = sft::trainer(model, #{ max_steps: 1, run_dir: "target/examples/sft-steps" });
+    /// trainer.train(data::rows([#{ prompt: "1+2=", completion: "3" }]));
+    /// assert_eq(trainer.metrics.map(|m| m.step), [1]);
+    /// ```
     #[rhai_fn(global, get = "metrics", pure)]
     pub fn sft_metrics(t: &mut SftTrainer) -> List {
         t.0.borrow().history.iter().map(metrics_map).collect()
     }
 
-    /// The model that is trained.
+    /// The model that is trained: the one given, not a copy.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// model.set_parameter("model.norm.weight", mx::zeros([16]));
+    /// assert_eq(sft::trainer(model).model.parameter("model.norm.weight"), mx::zeros([16]));
+    /// ```
     #[rhai_fn(global, get = "model", pure)]
     pub fn sft_model(t: &mut SftTrainer) -> Model {
         Model(t.0.borrow().model.clone())
     }
 
-    /// The folder of the run, or `()` before it has begun.
+    /// The folder of the run, or `()` before the first step where none was named.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(sft::trainer(model).run_dir, ());
+    /// assert_eq(sft::trainer(model, #{ run_dir: "runs/first" }).run_dir, "runs/first");
+    /// ```
     #[rhai_fn(global, get = "run_dir", pure)]
     pub fn sft_run_dir(t: &mut SftTrainer) -> Dynamic {
         let path = t.0.borrow().run_dir();

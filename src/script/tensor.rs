@@ -185,43 +185,78 @@ mod members {
         make().at(&ctx)
     }
 
-    /// The sizes of the axes.
+    /// The sizes of the axes, as a list.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.shape, [2, 3]);
+    /// ```
     #[rhai_fn(global, get = "shape", pure)]
     pub fn shape(a: &mut Tensor) -> List {
         a.0.shape().iter().map(|d| INT::from(*d).into()).collect()
     }
 
     /// The number of axes.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.ndim, 2);
+    /// ```
     #[rhai_fn(global, get = "ndim", pure)]
     pub fn ndim(a: &mut Tensor) -> INT {
         a.0.ndim() as INT
     }
 
     /// The number of elements.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.size, 6);
+    /// ```
     #[rhai_fn(global, get = "size", pure)]
     pub fn size(a: &mut Tensor) -> INT {
         a.0.size() as INT
     }
 
-    /// The name of the element type.
+    /// The name of the element type, such as `"float32"`.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.dtype, "int32");
+    /// ```
     #[rhai_fn(global, get = "dtype", pure)]
     pub fn dtype_name(a: &mut Tensor) -> String {
         dtype::name(a.0.dtype()).into()
     }
 
-    /// The number of bytes.
+    /// The number of bytes of the elements.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.nbytes, 24);
+    /// ```
     #[rhai_fn(global, get = "nbytes", pure)]
     pub fn nbytes(a: &mut Tensor) -> INT {
         a.0.nbytes() as INT
     }
 
-    /// With the axes in reverse order.
+    /// The tensor with its axes in reverse order.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.T, [[1, 4], [2, 5], [3, 6]]);
+    /// ```
     #[rhai_fn(global, get = "T", pure, return_raw)]
     pub fn transposed(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Tensor> {
         a.0.transpose().map(Tensor).map_err(Error::from).at(&ctx)
     }
 
     /// The one value of a tensor with one element, as a number or a boolean.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.sum().item(), 21);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn item(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Dynamic> {
         let item = || -> Result<Dynamic> {
@@ -233,7 +268,12 @@ mod members {
         item().at(&ctx)
     }
 
-    /// The values in lists of lists.
+    /// The values as numbers or booleans in lists of lists; of a scalar, the value itself.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a.to_array()[1][0], 4);
+    /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn to_array(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Dynamic> {
         to_list(&a.0).at(&ctx)

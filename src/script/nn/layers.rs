@@ -124,7 +124,7 @@ fn positions(b: &mut Binder) {
 
 fn attention(b: &mut Binder) {
     b.function(
-        "attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor or string = (), scale: number = ()) -> Tensor",
+        "attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor or string = (), scale: number = (), sinks: Tensor = ()) -> Tensor",
         "`softmax(scale q k^T + mask) v`: q `[B, H, L, D]`, k and v `[B, Hkv, S, D]`, `H` a multiple of `Hkv`.
 
          `mask` is `\"causal\"`, bool (true = may attend) or added; `scale` is `1 / sqrt(D)` by default.",
