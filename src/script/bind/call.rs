@@ -33,7 +33,7 @@ impl<'a> Call<'a> {
         };
         if let Some((last, before)) = args.split_last()
             && before.len() >= spec.required.min(1)
-            && spec.params[before.len()].kind != "map"
+            && !spec.params[before.len()].kind.contains("map")
             && let Some(map) = last.read_lock::<Map>()
         {
             call.given = before;
