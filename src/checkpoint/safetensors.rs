@@ -1,5 +1,6 @@
 //! Files of named arrays.
 
+use super::aside::check_names;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype, bytes};
 use safetensors::tensor::{Dtype as StDtype, Metadata, TensorView};
@@ -13,9 +14,19 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A file that is not in this format, or shorter than its header says.
 pub fn read(path: &Path) -> Result<HashMap<String, Array>> {
-    check(path)?;
+    Ok(read_with_metadata(path)?.0)
+}
+
+/// The arrays of one file, and the texts that its writer kept beside them.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_with_metadata(
+    path: &Path,
+) -> Result<(HashMap<String, Array>, HashMap<String, String>)> {
+    let metadata = check(path)?;
     let loaded = Array::load_safetensors(path).map_err(|e| Error::file(path, e))?;
-    Ok(loaded)
+    Ok((loaded, metadata.metadata().clone().unwrap_or_default()))
 }
 
 /// All arrays of the `*.safetensors` files of a folder.
@@ -41,8 +52,8 @@ pub fn read_weights(dir: &Path) -> Result<HashMap<String, Array>> {
 }
 
 /// Compares the header with the size of the file, so that a truncated download is named as such
-/// before anything is read from it.
-fn check(path: &Path) -> Result<()> {
+/// before anything is read from it. Answers with the header.
+fn check(path: &Path) -> Result<Metadata> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     let length = file.metadata().map_err(Error::io(path))?.len();
     let mut size = [0u8; 8];
@@ -61,7 +72,7 @@ fn check(path: &Path) -> Result<()> {
         .map_err(|e| Error::file(path, format!("not a safetensors file: {e}")))?;
     let expected = 8 + header + metadata.data_len() as u64;
     if length == expected {
-        Ok(())
+        Ok(metadata)
     } else {
         Err(Error::file(
             path,
@@ -72,6 +83,22 @@ fn check(path: &Path) -> Result<()> {
 
 /// Writes named arrays, in order, aside and then renamed.
 pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
+    // transformers asks for a known format; the names and layout are PyTorch's.
+    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    write_with_metadata(path, arrays, &metadata)
+}
+
+/// Writes named arrays with texts beside them, aside and then renamed.
+///
+/// # Errors
+/// Arrays of complex numbers, which the format has no type for; two arrays of one name; the
+/// operating system's.
+pub fn write_with_metadata(
+    path: &Path,
+    arrays: &[(String, Array)],
+    metadata: &HashMap<String, String>,
+) -> Result<()> {
+    check_names(path, arrays)?;
     // The bytes must lie in order before they are borrowed.
     let arrays: Vec<(&str, Array)> = arrays
         .iter()
@@ -85,11 +112,10 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
             .map_err(|e| Error::file(path, e))?;
         views.push((*name, view));
     }
-    // transformers asks for a known format; the names and layout are PyTorch's.
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    // A file without texts has no place for them either.
+    let metadata = (!metadata.is_empty()).then(|| metadata.clone());
     let aside = path.with_extension("partial");
-    safetensors::serialize_to_file(views, Some(metadata), &aside)
-        .map_err(|e| Error::file(&aside, e))?;
+    safetensors::serialize_to_file(views, metadata, &aside).map_err(|e| Error::file(&aside, e))?;
     File::open(&aside)
         .and_then(|file| file.sync_all())
         .and_then(|()| std::fs::rename(&aside, path))
@@ -141,6 +167,22 @@ mod tests {
         assert_eq!(to_f32(&loaded["a"]).unwrap(), [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(loaded["half"].dtype(), Dtype::Bfloat16);
         assert_eq!(to_f32(&loaded["turned"]).unwrap(), [1.0, 3.0, 2.0, 4.0]);
+    }
+
+    #[test]
+    fn texts_come_back_with_the_arrays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let arrays = [("a".to_string(), Array::from_int(7))];
+        let texts = HashMap::from([("step".to_string(), "12 \u{e9}".to_string())]);
+        write_with_metadata(&path, &arrays, &texts).unwrap();
+        let (loaded, found) = read_with_metadata(&path).unwrap();
+        assert_eq!(found, texts);
+        assert_eq!(loaded["a"].shape(), [0i32; 0]);
+        write_with_metadata(&path, &arrays, &HashMap::new()).unwrap();
+        assert!(read_with_metadata(&path).unwrap().1.is_empty());
+        write(&path, &arrays).unwrap();
+        assert_eq!(read_with_metadata(&path).unwrap().1["format"], "pt");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub mod random;
 mod raw;
 mod slice;
 
-pub use bytes::bytes;
+pub use bytes::{bytes, from_bytes, item_size};
 pub use mlx_rs::{Array, Dtype};
 pub use slice::{slice, slice_update};
 
