@@ -1,7 +1,7 @@
 //! Activation functions, by the formulas of `mlx.nn`.
 
 use crate::error::Result;
-use crate::mlx::{Array, autograd::stop_gradient};
+use crate::mlx::{Array, Dtype, autograd::stop_gradient};
 use crate::tensor::scalar;
 use mlx_rs::ops;
 use std::f64::consts::PI;
@@ -26,9 +26,17 @@ pub(super) fn at_most(x: &Array, value: f64) -> Result<Array> {
     Ok(ops::minimum(x, scalar(value, x)?)?)
 }
 
+/// A whole number in the dtype of `x`: integers stay integers beside it.
+pub(super) fn whole(value: i32, x: &Array) -> Result<Array> {
+    Ok(match x.dtype() {
+        Dtype::Bool => Array::from_int(value),
+        dtype => Array::from_int(value).as_dtype(dtype)?,
+    })
+}
+
 /// `x` where it is positive, else 0.
 pub fn relu(x: &Array) -> Result<Array> {
-    at_least(x, 0.0)
+    Ok(ops::maximum(x, whole(0, x)?)?)
 }
 
 /// The square of [`relu`].
@@ -132,7 +140,7 @@ pub fn hard_shrink(x: &Array, lambda: f64) -> Result<Array> {
 
 fn outside(x: &Array, lambda: f64, value: &Array) -> Result<Array> {
     let far = x.abs()?.gt(scalar(lambda, x)?)?;
-    Ok(ops::select(far, value, scalar(0.0, value)?)?)
+    Ok(ops::select(far, value, whole(0, value)?)?)
 }
 
 /// `x`, held between two numbers.
@@ -154,7 +162,7 @@ pub fn mish(x: &Array) -> Result<Array> {
 /// 1 from `threshold` on, else 0, `int32`.
 pub fn step(x: &Array, threshold: f64) -> Result<Array> {
     let reached = x.ge(scalar(threshold, x)?)?;
-    Ok(reached.as_dtype(crate::mlx::Dtype::Int32)?)
+    Ok(reached.as_dtype(Dtype::Int32)?)
 }
 
 /// The logarithm of the softmax over axes.

@@ -1,6 +1,6 @@
 //! Losses, by the formulas and the defaults of `mlx.nn.losses`.
 
-use super::activations::{at_least, at_most, plus, times};
+use super::activations::{at_least, at_most, plus, times, whole};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, autograd::stop_gradient};
 use crate::tensor::{index::check_index, scalar};
@@ -197,7 +197,8 @@ pub fn triplet(
 /// `max(1 - input target, 0)`, targets being -1 and 1.
 pub fn hinge(inputs: &Array, targets: &Array) -> Result<Array> {
     let product = inputs.multiply(targets)?;
-    at_least(&plus(&product.negative()?, 1.0)?, 0.0)
+    let short = whole(1, &product)?.subtract(&product)?;
+    Ok(ops::maximum(&short, whole(0, &short)?)?)
 }
 
 /// A square up to `delta`, a straight line of slope `delta` beyond.

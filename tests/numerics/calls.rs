@@ -1,6 +1,6 @@
 //! Functions of the scripting language against values of Python's MLX.
 
-use crate::support::{fixture, vectors};
+use crate::support::fixture;
 use mlx_repl::script::{Host, Tensor};
 use mlx_repl::session::Session;
 use mlx_repl::tensor::to_f32;
@@ -67,8 +67,16 @@ fn check(session: &mut Session, case: &Value) -> Option<String> {
 
 #[test]
 fn array_functions_are_those_of_mlx() {
-    assert!(vectors().join("mx.json").is_file());
-    let cases = fixture("mx.json");
+    check_all("mx.json", 1500);
+}
+
+#[test]
+fn layers_losses_optimisers_and_schedules_are_those_of_mlx() {
+    check_all("nn.json", 900);
+}
+
+fn check_all(name: &str, at_least: usize) {
+    let cases = fixture(name);
     let mut session = Session::new(Host::quiet(Rc::new(|_| ())));
     let all = cases.as_array().unwrap();
     let known = all.iter().filter(|case| {
@@ -76,7 +84,7 @@ fn array_functions_are_those_of_mlx() {
         !NOT_YET.iter().any(|word| call.contains(word))
     });
     let wrong: Vec<String> = known.filter_map(|case| check(&mut session, case)).collect();
-    assert!(all.len() > 1500);
+    assert!(all.len() > at_least);
     assert!(
         wrong.is_empty(),
         "{} of {} cases:\n{}",

@@ -189,6 +189,8 @@ fn ten_steps_of_every_optimiser_are_those_of_torch() {
             "SGD" => Rule::Sgd {
                 momentum: number("momentum"),
                 weight_decay: number("weight_decay"),
+                dampening: 0.0,
+                nesterov: false,
             },
             name => Rule::Adam {
                 beta1: case["betas"][0].as_f64().unwrap(),
@@ -196,6 +198,7 @@ fn ten_steps_of_every_optimiser_are_those_of_torch() {
                 eps: number("eps"),
                 weight_decay: number("weight_decay"),
                 decoupled: name == "AdamW",
+                bias_correction: true,
             },
         };
         let mut optimizer = Optimizer::new(rule, true);
