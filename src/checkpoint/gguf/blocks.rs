@@ -86,6 +86,9 @@ fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
 }
 
 /// What scales the scales, eight scales and offsets, numbers of four bits.
+///
+/// MLX 0.32 differs here: its gguflib takes the scale of every even group for the odd one after it
+/// too. This is as llama.cpp has it.
 pub(super) fn q4_k(block: &[u8], out: &mut [f32]) {
     four_and_more(block, &[], &block[16..], out);
 }

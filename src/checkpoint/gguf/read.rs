@@ -143,7 +143,7 @@ impl Info {
             .collect::<Result<_, _>>()
             .map_err(|_| source.wrong(format!("{what}: sizes {sizes:?}; MLX's are below 2^31")))?;
         let row = sizes.first().copied().unwrap_or(1);
-        if row % kind.elements != 0 {
+        if !row.is_multiple_of(kind.elements) {
             return Err(source.wrong(format!(
                 "{what}: rows of {row} numbers; {} packs {} together",
                 kind.name, kind.elements
@@ -185,7 +185,7 @@ impl Info {
                 source.length()
             )));
         }
-        if self.offset % alignment != 0 {
+        if !self.offset.is_multiple_of(alignment) {
             return Err(source.wrong(format!(
                 "damaged: tensor `{}` starts at {}, which is no multiple of {alignment}",
                 self.name, self.offset
