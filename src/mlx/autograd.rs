@@ -138,28 +138,28 @@ pub fn jvp(
 ///
 /// Gradients reach `args` only. The innermost differentiation must have been given a [`Replay`].
 pub fn checkpoint(id: usize, args: &[Array]) -> Result<Vec<Array>> {
-    let outputs = (|| {
-        let inputs = raw::List::new(args);
-        let payload = Box::into_raw(Box::new(id)).cast::<c_void>();
-        // SAFETY: the payload is a boxed number, which `drop_number` frees with the closure; the
-        // closures are freed when they have been applied, and MLX keeps references of its own.
-        unsafe {
-            let plain =
-                mlx_sys::mlx_closure_new_func_payload(Some(run_again), payload, Some(drop_number));
-            let mut kept = mlx_sys::mlx_closure_new();
-            let mut list = raw::List::new(&[]);
-            let outcome =
-                raw::status(|| mlx_sys::mlx_checkpoint(&mut kept, plain)).and_then(|()| {
-                    raw::status(|| mlx_sys::mlx_closure_apply(&mut list.0, kept, inputs.0))
-                });
-            mlx_sys::mlx_closure_free(kept);
-            mlx_sys::mlx_closure_free(plain);
-            outcome.and_then(|()| list.to_arrays())
-        }
-    })();
+    let outputs = apply_checkpointed(id, args);
     match (outputs, INNER.take()) {
         (_, Some(error)) => Err(error),
         (outputs, None) => outputs,
+    }
+}
+
+fn apply_checkpointed(id: usize, args: &[Array]) -> Result<Vec<Array>> {
+    let inputs = raw::List::new(args);
+    let payload = Box::into_raw(Box::new(id)).cast::<c_void>();
+    // SAFETY: the payload is a boxed number, which `drop_number` frees with the closure; the
+    // closures are freed when they have been applied, and MLX keeps references of its own.
+    unsafe {
+        let plain =
+            mlx_sys::mlx_closure_new_func_payload(Some(run_again), payload, Some(drop_number));
+        let mut kept = mlx_sys::mlx_closure_new();
+        let mut list = raw::List::new(&[]);
+        let outcome = raw::status(|| mlx_sys::mlx_checkpoint(&mut kept, plain))
+            .and_then(|()| raw::status(|| mlx_sys::mlx_closure_apply(&mut list.0, kept, inputs.0)));
+        mlx_sys::mlx_closure_free(kept);
+        mlx_sys::mlx_closure_free(plain);
+        outcome.and_then(|()| list.to_arrays())
     }
 }
 

@@ -41,8 +41,8 @@ const LARGE: usize = 1 << 20;
 
 /// An error for an array that is larger than memory; computing it would end the process.
 pub fn check_fits(shape: &[i32], item_size: usize) -> Result<()> {
-    let sizes = shape.iter().map(|size| usize::try_from(*size).ok());
-    let bytes = sizes.fold(Some(item_size), |bytes, size| bytes?.checked_mul(size?));
+    let mut sizes = shape.iter().map(|size| usize::try_from(*size).ok());
+    let bytes = sizes.try_fold(item_size, |bytes, size| bytes.checked_mul(size?));
     let limit = memory::total();
     match bytes {
         Some(bytes) if bytes <= limit => Ok(()),

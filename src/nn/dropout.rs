@@ -16,7 +16,7 @@ pub fn dropout(x: &Array, p: f64, spatial: bool, key: Option<&Array>) -> Result<
     if !(0.0..1.0).contains(&p) {
         return Err(Error::setting(
             "p",
-            &p.to_string(),
+            p.to_string(),
             "a probability in [0, 1)",
         ));
     }

@@ -106,7 +106,7 @@ pub fn sparse(
     if !(0.0..=1.0).contains(&sparsity) {
         return Err(Error::setting(
             "sparsity",
-            &sparsity.to_string(),
+            sparsity.to_string(),
             "a share in [0, 1]",
         ));
     }

@@ -42,7 +42,7 @@ impl Reduction {
 fn same_shape(a: &Array, b: &Array, what: &'static str) -> Result<()> {
     match a.shape() == b.shape() {
         true => Ok(()),
-        false => Err(Error::shape(what, &format!("{:?}", a.shape()), b.shape())),
+        false => Err(Error::shape(what, format!("{:?}", a.shape()), b.shape())),
     }
 }
 
@@ -62,7 +62,7 @@ pub fn cross_entropy(
         let expected = "a number in [0, 1)";
         return Err(Error::setting(
             "label_smoothing",
-            &label_smoothing.to_string(),
+            label_smoothing.to_string(),
             expected,
         ));
     }
@@ -99,7 +99,7 @@ fn chosen(values: &Array, classes: &Array, axis: i32) -> Result<Array> {
     if classes.shape() != expected {
         return Err(Error::shape(
             "classes to predict",
-            &format!("{expected:?}"),
+            format!("{expected:?}"),
             classes.shape(),
         ));
     }

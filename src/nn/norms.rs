@@ -38,7 +38,7 @@ pub fn group_norm(x: &Array, num_groups: i32, eps: f64, adjacent: bool) -> Resul
         let expected = format!("a positive divisor of the {features} features");
         return Err(Error::setting(
             "num_groups",
-            &num_groups.to_string(),
+            num_groups.to_string(),
             &expected,
         ));
     }

@@ -36,7 +36,7 @@ pub fn pool(
         match values.iter().find(|v| **v < least) {
             Some(v) => Err(Error::setting(
                 name,
-                &v.to_string(),
+                v.to_string(),
                 &format!("at least {least}"),
             )),
             None => Ok(()),
@@ -51,7 +51,7 @@ pub fn pool(
         let expected = format!("at most {}, the size of the padded input", sizes[i]);
         return Err(Error::setting(
             "kernel_size",
-            &kernel[i].to_string(),
+            kernel[i].to_string(),
             &expected,
         ));
     }

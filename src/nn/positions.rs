@@ -25,7 +25,7 @@ pub fn sinusoidal(
     if dims <= 0 || dims % 2 != 0 {
         return Err(Error::setting(
             "dims",
-            &dims.to_string(),
+            dims.to_string(),
             "a positive even number",
         ));
     }

@@ -23,7 +23,7 @@ impl Weights<'_> {
         if self.wh.shape() != [gates * hidden, hidden] {
             return Err(Error::shape(
                 "weight `wh`",
-                &format!("[{gates} H, H]"),
+                format!("[{gates} H, H]"),
                 self.wh.shape(),
             ));
         }
@@ -159,5 +159,5 @@ fn gates<const N: usize>(x: &Array) -> Result<[Array; N]> {
     let parts = ops::split_equal(x, N as i32, -1)?;
     parts
         .try_into()
-        .map_err(|_| Error::shape("gates", &format!("{N} parts"), x.shape()))
+        .map_err(|_| Error::shape("gates", format!("{N} parts"), x.shape()))
 }

@@ -1,7 +1,7 @@
 //! Larger pictures from small ones, by the formulas of `mlx.nn.Upsample`.
 
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype};
+use crate::mlx::Array;
 use crate::tensor::check_size;
 
 /// How values between the given ones are found.
@@ -33,7 +33,7 @@ impl Upsample {
     ///
     /// # Shapes
     /// - x: `[B, .., C]`, with one axis between for each scale
-    /// - returns: `[B, .., C]`
+    /// - returns: `[B, .., C]`, f32 unless the nearest value is taken, as in MLX
     ///
     /// # Errors
     /// A scale that is not positive, or settings that exclude each other.
@@ -54,7 +54,7 @@ impl Upsample {
             if !longer.is_finite() || *scale <= 0.0 || longer > f64::from(i32::MAX) {
                 return Err(Error::setting(
                     "scale_factor",
-                    &scale.to_string(),
+                    scale.to_string(),
                     "a positive number",
                 ));
             }
@@ -82,12 +82,7 @@ impl Upsample {
         along[axis as usize] = length;
         let mut sum: Option<Array> = None;
         for tap in &taps {
-            let dtype = if x.dtype().is_inexact() {
-                x.dtype()
-            } else {
-                Dtype::Float32
-            };
-            let weight = Array::from_slice(&tap.weight, &along).as_dtype(dtype)?;
+            let weight = Array::from_slice(&tap.weight, &along);
             let part = take(&tap.index)?.multiply(weight)?;
             sum = Some(match sum {
                 Some(sum) => sum.add(part)?,

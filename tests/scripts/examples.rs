@@ -64,9 +64,14 @@ fn every_example_runs() {
 fn every_bound_function_has_an_example_that_runs() {
     let docs = mlx_repl::script::function_docs(session().engine());
     let (mut count, mut wrong) = (0, Vec::new());
+    let shown: std::collections::BTreeSet<&str> = docs
+        .iter()
+        .filter(|(_, doc)| doc.contains("```rhai"))
+        .map(|(name, _)| name.as_str())
+        .collect();
     for (name, doc) in &docs {
         let examples = blocks(doc, "rhai");
-        if examples.is_empty() {
+        if !shown.contains(name.as_str()) {
             wrong.push(format!("{name}: no example"));
         }
         for (_, body) in examples {

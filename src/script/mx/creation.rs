@@ -196,7 +196,8 @@ fn matrices(b: &mut Binder) {
 }
 
 fn windows(b: &mut Binder) {
-    let table: [(&str, fn(usize) -> mlx_rs::error::Result<Array>, &str); 4] = [
+    type Window = fn(usize) -> mlx_rs::error::Result<Array>;
+    let table: [(&str, Window, &str); 4] = [
         ("hanning", windows::hann, "[0, 1, 0]"),
         ("hamming", windows::hamming, "[0.08, 1, 0.08]"),
         ("blackman", windows::blackman, "[0, 1, 0]"),

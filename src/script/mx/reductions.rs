@@ -144,7 +144,8 @@ fn spread(b: &mut Binder) {
 }
 
 fn positions(b: &mut Binder) {
-    let table: [(&str, &str, &str, fn(&Call) -> Result<Array>); 2] = [
+    type Native = fn(&Call) -> Result<Array>;
+    let table: [(&str, &str, &str, Native); 2] = [
         (
             "argmax",
             "The position of the largest element",
