@@ -71,7 +71,7 @@ fn every_bound_function_has_an_example_that_runs() {
         .collect();
     for (name, doc) in &docs {
         let examples = blocks(doc, "rhai");
-        if !shown.contains(name.as_str()) {
+        if !shown.contains(name.as_str()) && !name.contains('$') {
             wrong.push(format!("{name}: no example"));
         }
         for (_, body) in examples {
