@@ -13,12 +13,27 @@ pub(super) fn write_aside(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
 ) -> Result<()> {
-    let aside = path.with_extension("partial");
-    let file = File::create(&aside).map_err(Error::io(path))?;
-    let mut buffered = BufWriter::new(file);
-    let written = fill(&mut buffered).and_then(|()| {
-        let file = buffered.into_inner().map_err(|e| e.into_error());
-        file.and_then(|file| file.sync_all())
+    replace_by(path, |aside| {
+        let mut buffered = BufWriter::new(File::create(aside).map_err(Error::io(path))?);
+        fill(&mut buffered)?;
+        buffered
+            .into_inner()
+            .map(drop)
+            .map_err(|e| Error::io(path)(e.into_error()))
+    })
+}
+
+/// As [`write_aside`], for what makes its file itself at the place it is given.
+pub(super) fn replace_by(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    // A script has no other way to make a folder.
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    }
+    // Two processes that write one file must not write into one another's half.
+    let aside = path.with_extension(format!("{}.partial", std::process::id()));
+    let written = make(&aside).and_then(|()| {
+        File::open(&aside)
+            .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&aside, path))
             .map_err(Error::io(path))
     });

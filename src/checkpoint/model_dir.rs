@@ -1,9 +1,10 @@
 //! A directory in Hugging Face layout, being written.
 
+use super::aside::write_aside;
 use crate::error::{Error, Result};
 use crate::mlx::Array;
 use serde::Serialize;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -41,12 +42,5 @@ impl ModelDir {
 
 /// Writes a file aside, makes sure that it is on the disk, and renames it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let aside = path.with_extension("partial");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    };
-    write().map_err(Error::io(path))
+    write_aside(path, |file| file.write_all(bytes).map_err(Error::io(path)))
 }

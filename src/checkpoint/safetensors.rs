@@ -1,6 +1,6 @@
 //! Files of named arrays.
 
-use super::aside::check_names;
+use super::aside::{check_names, looks_like, replace_by};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype, bytes};
 use safetensors::tensor::{Dtype as StDtype, Metadata, TensorView};
@@ -61,7 +61,11 @@ fn check(path: &Path) -> Result<Metadata> {
     file.read_exact(&mut size).map_err(|_| truncated())?;
     let header = u64::from_le_bytes(size);
     if header > 100_000_000 {
-        return Err(Error::file(path, "not a safetensors file"));
+        let found = looks_like(&size);
+        return Err(Error::file(
+            path,
+            format!("not a safetensors file: {found}"),
+        ));
     }
     if length < 8 + header {
         return Err(truncated());
@@ -114,12 +118,9 @@ pub fn write_with_metadata(
     }
     // A file without texts has no place for them either.
     let metadata = (!metadata.is_empty()).then(|| metadata.clone());
-    let aside = path.with_extension("partial");
-    safetensors::serialize_to_file(views, metadata, &aside).map_err(|e| Error::file(&aside, e))?;
-    File::open(&aside)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| std::fs::rename(&aside, path))
-        .map_err(Error::io(path))
+    replace_by(path, |aside| {
+        safetensors::serialize_to_file(views, metadata, aside).map_err(|e| Error::file(path, e))
+    })
 }
 
 fn st_dtype(dtype: Dtype) -> Result<StDtype> {

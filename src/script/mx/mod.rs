@@ -3,6 +3,7 @@
 mod creation;
 mod elementwise;
 pub mod fast;
+mod files;
 mod fourier;
 mod gathering;
 mod linalg;
@@ -26,6 +27,7 @@ pub fn bindings() -> Binder {
     gathering::register(&mut b);
     matrices::register(&mut b);
     machine::register(&mut b);
+    files::register(&mut b);
     super::differentiate::register(&mut b);
     for (name, part) in [
         ("linalg", linalg::bindings()),
