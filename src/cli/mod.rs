@@ -4,7 +4,8 @@ mod doctor;
 
 use crate::mlx::{device, interrupt, random};
 use crate::repl;
-use crate::script::Host;
+use crate::script::docs::Index;
+use crate::script::{Host, explain};
 use crate::session::{Failure, Kind, Session};
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Read, Write};
@@ -59,6 +60,11 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Explain a function, a module or a type; without a name, list what there is
+    Doc {
+        /// For example `softmax`, `mx::softmax`, `Tensor`, `rl`
+        name: Option<String>,
+    },
     /// Show device, MLX version, BLAS and memory
     Doctor,
 }
@@ -93,6 +99,7 @@ fn dispatch(args: Args) -> i32 {
         (_, Some(expression)) => evaluate(&expression),
         (Some(Command::Run { file, args }), _) => run(&file, args),
         (Some(Command::Check { files }), _) => check(&files),
+        (Some(Command::Doc { name }), _) => doc(name.as_deref()),
         (Some(Command::Doctor), _) => match doctor::report() {
             Ok(text) => {
                 print(&text);
@@ -158,6 +165,18 @@ fn run_text(name: &str, text: &str, args: Vec<String>) -> i32 {
     match Session::new(host(args)).eval(name, text) {
         Ok(_) => SUCCESS,
         Err(failure) => fail(&failure),
+    }
+}
+
+fn doc(name: Option<&str>) -> i32 {
+    let session = Session::new(host(Vec::new()));
+    let index = Index::new(session.engine());
+    match name.map_or_else(|| Ok(index.overview()), |name| explain(&index, name)) {
+        Ok(text) => {
+            print(&text);
+            SUCCESS
+        }
+        Err(error) => report(&error),
     }
 }
 

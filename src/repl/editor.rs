@@ -1,7 +1,6 @@
 //! The line editor: several lines by the parser, history, completion of names.
 
 use crate::error::{Error, Result};
-use crate::script::{MODULES, function_names};
 use crate::session::{Completeness, Session, completeness};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -38,8 +37,7 @@ impl LineEditor {
             .map_err(failed)?
             .build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
-        let functions = function_names(session.borrow().engine());
-        editor.set_helper(Some(Assistant { session, functions }));
+        editor.set_helper(Some(Assistant { session }));
         let history = history_file();
         if let Some(path) = &history {
             // There is none before the first session.
@@ -94,7 +92,6 @@ fn history_file() -> Option<PathBuf> {
 #[derive(Helper, Highlighter, Hinter)]
 struct Assistant {
     session: Rc<RefCell<Session>>,
-    functions: Vec<String>,
 }
 
 impl Validator for Assistant {
@@ -121,23 +118,7 @@ impl Completer for Assistant {
         pos: usize,
         _: &Context,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        let head = &line[..pos];
-        let start = head.rfind(|c| !is_name(c)).map_or(0, |at| {
-            at + head[at..].chars().next().map_or(1, char::len_utf8)
-        });
-        let word = &head[start..];
-        if word.is_empty() {
-            return Ok((pos, Vec::new()));
-        }
-        let mut names = self.functions.clone();
-        if !head[..start].ends_with('.') && !head[..start].ends_with("::") {
-            names.extend(self.session.borrow().variables());
-            names.extend(MODULES.iter().map(|module| format!("{module}::")));
-        }
-        names.retain(|name| name.starts_with(word));
-        names.sort();
-        names.dedup();
+        let (start, names) = self.session.borrow().complete(&line[..pos]);
         let pairs = names.into_iter().map(|name| Pair {
             display: name.clone(),
             replacement: name,

@@ -6,6 +6,8 @@ mod progress;
 pub use progress::observer;
 
 use crate::mlx::interrupt;
+use crate::script::docs::Index;
+use crate::script::explain;
 use crate::session::{Kind, Session};
 use editor::{Line, LineEditor};
 use std::cell::RefCell;
@@ -15,8 +17,11 @@ use std::rc::Rc;
 const HELP: &str = "\
 Type Rhai; the value of a line is shown, and kept as `ans`. A closing `;` hides it.
   :help        this text            :who    the variables
-  :run FILE    run a script here    :quit   leave (also Ctrl-D)
-Ctrl-C stops what is running and keeps every value. Modules: mx:: lm:: data:: sft:: rl:: plot::";
+  :help NAME   what a name is       :quit   leave (also Ctrl-D)
+  :run FILE    run a script here
+Ctrl-C stops what is running and keeps every value. Tab completes names.
+
+";
 
 /// Reads, evaluates and shows until the user leaves.
 pub fn run(session: Session) -> crate::Result<()> {
@@ -66,12 +71,24 @@ fn evaluate(session: &Rc<RefCell<Session>>, text: &str) {
     let _ = std::io::stdout().flush();
 }
 
+fn help(name: &str, session: &Session) {
+    let index = Index::new(session.engine());
+    if name.trim().is_empty() {
+        println!("{HELP}{}", index.overview());
+        return;
+    }
+    match explain(&index, name) {
+        Ok(text) => println!("{text}"),
+        Err(error) => eprintln!("error: {error}"),
+    }
+}
+
 /// Runs a command; false to leave.
 fn run_command(command: &str, session: &Rc<RefCell<Session>>) -> bool {
     let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
     match name {
         "q" | "quit" | "exit" => return false,
-        "help" | "h" | "?" => println!("{HELP}"),
+        "help" | "h" | "?" => help(rest, &session.borrow()),
         "who" => println!("{}", session.borrow().variables().join("  ")),
         "run" => {
             let path = rest.trim();

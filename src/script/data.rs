@@ -131,6 +131,11 @@ mod members {
     }
 
     /// A row, as a map; negative positions count from the end.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }]);
+    /// assert_eq(d[-1].prompt, "1+2=");
+    /// ```
     #[rhai_fn(index_get, pure, return_raw)]
     pub fn at(ctx: NativeCallContext, d: &mut Dataset, i: INT) -> Answer<Dynamic> {
         let count = d.rows().len() as INT;

@@ -1,5 +1,6 @@
 //! Errors on their way between Rust and Rhai.
 
+use super::docs::{Found, Index, MODULES};
 use super::imports::STDLIB;
 use crate::error::{Error, Result, nearest};
 use rhai::{Engine, EvalAltResult, NativeCallContext, Position};
@@ -60,7 +61,7 @@ pub fn hint(engine: &Engine, error: &EvalAltResult, names: &[String]) -> Option<
             function_hint(engine, name, signature)
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
-            if MODULES.contains(&name.as_str()) {
+            if MODULES.iter().any(|(module, _)| module == name) {
                 return Some(format!(
                     "`{name}` is a module: write `{name}::`, not `{name}.`"
                 ));
@@ -71,11 +72,12 @@ pub fn hint(engine: &Engine, error: &EvalAltResult, names: &[String]) -> Option<
         }
         EvalAltResult::ErrorModuleNotFound(..) => {
             let built_in: Vec<&str> = STDLIB.iter().map(|(name, _)| *name).collect();
+            let modules = MODULES.map(|(name, _)| name);
             Some(format!(
                 "an import looks for NAME.rhai beside the script, then in the working directory, \
                  then in the binary ({}); modules that need no import: {}",
                 built_in.join(", "),
-                MODULES.join(", ")
+                modules.join(", ")
             ))
         }
         EvalAltResult::ErrorDataRace(..) => Some(
@@ -90,6 +92,9 @@ pub fn hint(engine: &Engine, error: &EvalAltResult, names: &[String]) -> Option<
     }
 }
 
+/// At most so many ways to call a function are shown under an error.
+const MOST_SIGNATURES: usize = 4;
+
 fn function_hint(engine: &Engine, name: &str, signature: &str) -> Option<String> {
     if name.starts_with("anon$") {
         let given = signature.matches(',').count() + usize::from(!signature.ends_with("()"));
@@ -97,43 +102,30 @@ fn function_hint(engine: &Engine, name: &str, signature: &str) -> Option<String>
             "the closure was called with {given} argument(s); give it that many parameters"
         ));
     }
-    let known = function_names(engine);
-    let plain = name.rsplit("::").next().unwrap_or(name);
-    if known.iter().any(|candidate| candidate == plain) {
-        return Some(format!("`{plain}` exists, but not for these arguments"));
+    let index = Index::new(engine);
+    let of_tensors = || index.members_of(Some("Tensor"));
+    if signature.contains("(bool") && of_tensors().iter().any(|member| member == name) {
+        return Some(format!(
+            "`{name}` is for tensors, and this is one boolean; `==` and `!=` answer with one, \
+             elementwise are `mx::equal(a, b)` and `mx::not_equal(a, b)`"
+        ));
     }
-    let near = nearest(plain, known.iter().map(String::as_str))?;
-    Some(format!("did you mean `{near}`?"))
-}
-
-/// Names of every registered function.
-#[allow(deprecated)] // Rhai marks its volatile interfaces so.
-pub fn function_names(engine: &Engine) -> Vec<String> {
-    let mut names = engine.collect_fn_metadata(None, |f| Some(f.metadata.name.to_string()), true);
-    names.retain(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'));
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// Names and documentation of every function that has any.
-#[allow(deprecated)] // As above.
-pub fn function_docs(engine: &Engine) -> Vec<(String, String)> {
-    let doc = |f: rhai::FuncInfo| {
-        let lines: Vec<&str> = f.metadata.comments.iter().map(AsRef::as_ref).collect();
-        let name = match f.namespace.as_str() {
-            "" => f.metadata.name.to_string(),
-            module => format!("{module}::{}", f.metadata.name),
+    let mut known = index.signatures_of(name);
+    if !known.is_empty() {
+        let more = known.len().saturating_sub(MOST_SIGNATURES);
+        known.truncate(MOST_SIGNATURES);
+        let more = if more > 0 {
+            format!(" (and {more} more: `help(\"{name}\")`)")
+        } else {
+            String::new()
         };
-        (!lines.is_empty()).then(|| (name, lines.join("\n")))
-    };
-    let mut docs = engine.collect_fn_metadata(None, doc, false);
-    docs.sort();
-    docs.dedup();
-    docs
+        return Some(format!(
+            "it is called as {}{more}",
+            known.join("\n            or ")
+        ));
+    }
+    match index.find(name) {
+        Found::Nothing(near) => near.map(|near| format!("did you mean `{near}`?")),
+        _ => None,
+    }
 }
-
-/// Names of the modules that are there without an import.
-pub const MODULES: [&str; 9] = [
-    "data", "lm", "mx", "nn", "optim", "plot", "rl", "sampling", "sft",
-];

@@ -8,8 +8,10 @@ mod completion;
 mod convert;
 mod data;
 mod differentiate;
+pub mod docs;
 mod error;
 mod generate;
+mod help;
 mod hooks;
 mod host;
 mod imports;
@@ -19,6 +21,7 @@ mod model;
 mod mx;
 mod nn;
 mod numbers;
+mod operators;
 mod optim;
 mod optimizer;
 mod plot;
@@ -32,7 +35,8 @@ mod tokenizer;
 mod tree;
 
 pub use convert::show;
-pub use error::{MODULES, ScriptError, function_docs, function_names, hint};
+pub use error::{ScriptError, hint};
+pub use help::{explain, kind_of};
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::STDLIB;
@@ -59,6 +63,7 @@ pub fn engine(host: Host) -> Engine {
     engine.set_default_tag(rhai::Dynamic::from(host));
     numbers::register(&mut engine);
     tensor::register(&mut engine);
+    operators::register(&mut engine);
     // Most of the functions serve as methods too: `mx::sum(a)` is `a.sum()`.
     let mx = mx::bindings();
     engine.register_global_module(mx.methods.into());
@@ -66,6 +71,7 @@ pub fn engine(host: Host) -> Engine {
     engine.register_static_module("nn", nn::bindings().into());
     optim::register(&mut engine);
     asserts::register(&mut engine);
+    help::register(&mut engine);
     tokenizer::register(&mut engine);
     model::register(&mut engine);
     completion::register(&mut engine);

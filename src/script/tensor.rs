@@ -2,16 +2,16 @@
 
 use super::bind::tensor as made;
 use super::convert;
-use super::error::{Answer, At};
+use super::error::{Answer, At, raise};
 use super::lists::{from_value, to_list};
 use super::settings::float;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
 use crate::tensor::index::{Pick, get, set};
-use crate::tensor::{display, dtype, remainder, scalar};
+use crate::tensor::{display, dtype, scalar};
 use mlx_rs::ops;
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, NativeCallContext};
+use rhai::{Array as List, Dynamic, Engine, INT, NativeCallContext, Position};
 use std::ops::{Range, RangeInclusive};
 
 /// An array as a script's value; a copy is a handle until one of the two is changed.
@@ -23,7 +23,7 @@ pub fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Tensor>("Tensor");
     engine.register_global_module(exported_module!(members).into());
     engine.register_global_module(exported_module!(indexing).into());
-    operators(engine);
+    engine.register_iterator_result::<Tensor, Tensor>();
     engine.register_fn("to_string", |t: &mut Tensor| text(t));
     engine.register_fn("to_debug", |t: &mut Tensor| text(t));
 }
@@ -60,59 +60,6 @@ pub fn beside(value: &Dynamic, like: &Array) -> Result<Array> {
     }
 }
 
-type Binary = fn(&Array, &Array) -> Result<Array>;
-
-/// Operators broadcast; a number may stand on either side.
-fn operators(engine: &mut Engine) {
-    let table: [(&str, Binary); 10] = [
-        ("+", |a, b| Ok(a.add(b)?)),
-        ("-", |a, b| Ok(a.subtract(b)?)),
-        ("*", |a, b| Ok(a.multiply(b)?)),
-        ("/", |a, b| Ok(a.divide(b)?)),
-        ("%", |a, b| remainder(a, b)),
-        ("**", |a, b| Ok(a.power(b)?)),
-        ("<", |a, b| Ok(a.lt(b)?)),
-        ("<=", |a, b| Ok(a.le(b)?)),
-        (">", |a, b| Ok(a.gt(b)?)),
-        (">=", |a, b| Ok(a.ge(b)?)),
-    ];
-    for (name, f) in table {
-        engine.register_fn(
-            name,
-            move |ctx: NativeCallContext, a: Tensor, b: Tensor| -> Answer<Tensor> {
-                made(&ctx, || f(&a.0, &b.0))
-            },
-        );
-        macro_rules! with_number {
-            ($t:ty) => {
-                engine.register_fn(
-                    name,
-                    move |ctx: NativeCallContext, a: Tensor, b: $t| -> Answer<Tensor> {
-                        made(&ctx, || f(&a.0, &beside(&b.into(), &a.0)?))
-                    },
-                );
-                engine.register_fn(
-                    name,
-                    move |ctx: NativeCallContext, a: $t, b: Tensor| -> Answer<Tensor> {
-                        made(&ctx, || f(&beside(&a.into(), &b.0)?, &b.0))
-                    },
-                );
-            };
-        }
-        with_number!(INT);
-        with_number!(FLOAT);
-    }
-    engine.register_fn("-", |ctx: NativeCallContext, a: Tensor| -> Answer<Tensor> {
-        made(&ctx, || Ok(a.0.negative()?))
-    });
-    engine.register_fn("==", |ctx: NativeCallContext, a: Tensor, b: Tensor| {
-        same(&a.0, &b.0).at(&ctx)
-    });
-    engine.register_fn("!=", |ctx: NativeCallContext, a: Tensor, b: Tensor| {
-        same(&a.0, &b.0).at(&ctx).map(|same| !same)
-    });
-}
-
 /// Whether two arrays have the same shape and values.
 pub fn same(a: &Array, b: &Array) -> Result<bool> {
     if a.shape() != b.shape() {
@@ -142,7 +89,11 @@ fn pick(value: &Dynamic) -> Result<Pick> {
         return Ok(Pick::Range(*range.start(), range.end() + 1));
     }
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return Ok(Pick::Take(tensor.0.clone()));
+        let index = tensor.0.clone();
+        return Ok(match index.dtype() {
+            Dtype::Bool => Pick::Mask(index),
+            _ => Pick::Take(index),
+        });
     }
     Err(Error::value(
         "index",
@@ -282,7 +233,22 @@ mod members {
 
 #[export_module]
 mod indexing {
-    /// A part by one entry for each axis: an integer, a range, or an index tensor.
+    /// A part by one entry for each axis: an integer, a range, an index tensor, or a tensor of
+    /// booleans that is true for what is meant (it covers as many axes as it has).
+    ///
+    /// Negative integers count from the end. Any part may be assigned to; other names of the same
+    /// tensor keep their values.
+    ///
+    /// ```rhai
+    /// let a = tensor([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq(a[0], [1, 2, 3]);
+    /// assert_eq(a[[-1, 0..2]], [4, 5]);
+    /// let b = a;
+    /// b[[0, 1..=2]] = 0;
+    /// assert_eq(b[0], [1, 0, 0]);
+    /// assert_eq(a[0], [1, 2, 3]);
+    /// assert_eq(a[a > 4], [5, 6]);
+    /// ```
     #[rhai_fn(index_get, pure, return_raw)]
     pub fn pick_int(ctx: NativeCallContext, a: &mut Tensor, index: INT) -> Answer<Tensor> {
         part(&ctx, a, index.into())
@@ -333,6 +299,16 @@ mod indexing {
     }
 
     #[rhai_fn(index_set, return_raw)]
+    pub fn put_inclusive(
+        ctx: NativeCallContext,
+        a: &mut Tensor,
+        index: RangeInclusive<INT>,
+        value: Dynamic,
+    ) -> Answer<()> {
+        put(&ctx, a, Dynamic::from(index), value)
+    }
+
+    #[rhai_fn(index_set, return_raw)]
     pub fn put_list(
         ctx: NativeCallContext,
         a: &mut Tensor,
@@ -367,4 +343,23 @@ fn put(ctx: &NativeCallContext, a: &mut Tensor, index: Dynamic, value: Dynamic) 
     };
     *a = made(ctx, changed)?;
     Ok(())
+}
+
+/// `for row in a` goes over the first axis.
+impl IntoIterator for Tensor {
+    type Item = Answer<Tensor>;
+    type IntoIter = Box<dyn Iterator<Item = Self::Item>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        if self.0.ndim() == 0 {
+            let error = Error::shape("for", "at least one axis to go over", self.0.shape());
+            return Box::new(std::iter::once(Err(raise(error, Position::NONE))));
+        }
+        let rows = 0..i64::from(self.0.shape()[0]);
+        Box::new(rows.map(move |row| {
+            let row = get(&self.0, &[Pick::At(row)]);
+            row.map(Tensor)
+                .map_err(|error| raise(error, Position::NONE))
+        }))
+    }
 }

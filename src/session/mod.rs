@@ -7,6 +7,7 @@
 
 mod complete;
 mod failure;
+mod names;
 mod parts;
 
 pub use complete::{Completeness, completeness};

@@ -1,6 +1,7 @@
 //! Every `rhai` example in doc comments and documents runs; README's session is replayed.
 
 use crate::support::{recorded, root, session};
+use mlx_repl::script::docs::{Index, pages};
 use std::path::Path;
 
 /// The blocks fenced as a language in a text, with the line that each begins at.
@@ -47,6 +48,8 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<std::path::PathBuf>) {
 fn every_example_runs() {
     let mut paths = vec![root().join("README.md")];
     files(&root().join("docs"), &["md"], &mut paths);
+    // The reference is made of the examples below.
+    paths.retain(|path| !path.starts_with(root().join("docs/reference")));
     let mut count = 0;
     for path in paths {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -62,27 +65,46 @@ fn every_example_runs() {
 
 #[test]
 fn every_bound_function_has_an_example_that_runs() {
-    let docs = mlx_repl::script::function_docs(session().engine());
+    let index = Index::new(session().engine());
     let (mut count, mut wrong) = (0, Vec::new());
-    let shown: std::collections::BTreeSet<&str> = docs
-        .iter()
-        .filter(|(_, doc)| doc.contains("```rhai"))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    for (name, doc) in &docs {
-        let examples = blocks(doc, "rhai");
-        if !shown.contains(name.as_str()) && !name.contains('$') {
-            wrong.push(format!("{name}: no example"));
+    for entry in index.entries() {
+        if entry.is_standard || entry.same_as.is_some() {
+            continue;
         }
-        for (_, body) in examples {
+        let name = entry.full_name();
+        if entry.doc.is_empty() || entry.examples.is_empty() {
+            wrong.push(format!("{name}: no documentation, or no example"));
+        }
+        for body in &entry.examples {
             count += 1;
-            if let Err(failure) = session().eval(name, &body) {
+            if let Err(failure) = session().eval(&name, body) {
                 wrong.push(failure.rendered);
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 150, "{count} examples");
+}
+
+/// `UPDATE_SNAPSHOTS=1 cargo nextest run reference` writes it anew.
+#[test]
+fn the_reference_is_what_the_program_says() {
+    let folder = root().join("docs/reference");
+    let pages = pages(&Index::new(session().engine()));
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("types")).unwrap();
+        for (name, text) in &pages {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    let mut there = Vec::new();
+    files(&folder, &["md"], &mut there);
+    assert_eq!(there.len(), pages.len(), "docs/reference has other pages");
+    for (name, text) in &pages {
+        let written = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(written == *text, "docs/reference/{name} is not up to date");
+    }
 }
 
 #[test]

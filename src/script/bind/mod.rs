@@ -1,6 +1,6 @@
 //! How a native function becomes a script's.
 //!
-//! One line, `"sum(a: Tensor, axis: axes = (), keepdims: bool = false) -> Tensor"`, gives the name,
+//! One line, `"sum(a: Tensor, axis: integer or list = (), keepdims: bool = false) -> Tensor"`, gives the name,
 //! the parameters with their defaults, the keys of the last map, and what the documentation shows.
 //! A parameter with a default may be given by position or as a key of that map.
 
@@ -108,8 +108,12 @@ pub fn define<R: Reply>(
         }
         // The widest form carries the documentation for all.
         if count == spec.params.len() {
-            let params = spec.params.iter().map(|p| p.text.as_str());
-            let info: Vec<&str> = params.chain([spec.returns.as_str()]).collect();
+            let mut info: Vec<String> = spec.params.iter().map(|p| p.text.clone()).collect();
+            if let (true, Some(first)) = (spec.is_method, info.first_mut()) {
+                // As the methods written in Rust have it, by which the index knows them.
+                *first = first.replacen(": ", ": &mut ", 1);
+            }
+            info.push(spec.returns.clone());
             registration = registration
                 .with_params_info(&info)
                 .with_comments(comments.clone());

@@ -58,7 +58,7 @@ fn transforms(b: &mut Binder, prefix: &str, which: Transform, doc: &str) {
     ] {
         let name = format!("{prefix}fft{suffix}");
         b.function(
-            &format!("{name}(a: Tensor, s: list = (), axes: axes = {axes}, norm: string = \"backward\") -> Tensor"),
+            &format!("{name}(a: Tensor, s: list = (), axes: integer or list = {axes}, norm: string = \"backward\") -> Tensor"),
             &format!("{doc}, {words}, cut or padded to the sizes `s`."),
             &example(&name, 2),
             move |c| run(c, which, c.axes(1)?, c.axes(2)?, inverse && half),
@@ -102,7 +102,7 @@ fn others(b: &mut Binder) {
         ("ifftshift", true, "[2, 3, 1]"),
     ] {
         b.function(
-            &format!("{name}(a: Tensor, axes: axes = ()) -> Tensor"),
+            &format!("{name}(a: Tensor, axes: integer or list = ()) -> Tensor"),
             match inverse {
                 false => "The zero frequency moved to the middle of axes.",
                 true => "The zero frequency moved back to the start of axes.",

@@ -213,13 +213,13 @@ fn scatter(c: &Call, f: Scatter, a: &Array, axis: i32) -> Result<Array> {
 
 fn slices(b: &mut Binder) {
     b.method(
-        "slice(a: Tensor, start_indices: Tensor or list, axes: axes, slice_size: list) -> Tensor",
+        "slice(a: Tensor, start_indices: Tensor or list, axes: integer or list, slice_size: list) -> Tensor",
         "The part of a size that starts at positions of axes; positions may be computed.",
         "assert_eq(mx::slice(tensor([1, 2, 3, 4]), [1], [0], [2]), [2, 3]);",
         |c| get_at(&c.tensor(0)?, &c.tensor(1)?, &c.ints(2)?, &c.shape(3)?),
     );
     b.method(
-        "slice_update(a: Tensor, update: Tensor, start_indices: Tensor or list, axes: axes) -> Tensor",
+        "slice_update(a: Tensor, update: Tensor, start_indices: Tensor or list, axes: integer or list) -> Tensor",
         "With the part that starts at positions of axes replaced.",
         "assert_eq(mx::slice_update(tensor([1, 2, 3]), tensor([9]), [1], [0]), [1, 9, 3]);",
         |c| {

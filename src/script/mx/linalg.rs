@@ -16,7 +16,7 @@ pub fn bindings() -> Binder {
 
 fn norms(b: &mut Binder) {
     b.function(
-        "norm(a: Tensor, ord: number or string = (), axis: axes = (), keepdims: bool = false) -> Tensor",
+        "norm(a: Tensor, ord: number or string = (), axis: integer or list = (), keepdims: bool = false) -> Tensor",
         "A norm of vectors (one axis) or matrices (two): the Euclidean one, order `ord`, `\"fro\"` or `\"nuc\"`.",
         "assert_eq(mx::linalg::norm(tensor([3.0, 4.0])), 5);
          assert_eq(mx::linalg::norm(tensor([3.0, 4.0]), 1), 7);",

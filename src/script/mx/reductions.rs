@@ -97,7 +97,7 @@ fn over_axes(b: &mut Binder) {
 
 fn reduction(b: &mut Binder, name: &str, doc: &str, example: &str, f: Reduction) {
     b.method(
-        &format!("{name}(a: Tensor, axis: axes = (), keepdims: bool = false) -> Tensor"),
+        &format!("{name}(a: Tensor, axis: integer or list = (), keepdims: bool = false) -> Tensor"),
         &format!("{doc} of all elements, or along an axis or a list of axes."),
         example,
         move |c| {
@@ -130,7 +130,7 @@ fn spread(b: &mut Binder) {
     for (name, doc, example, f) in table {
         b.method(
             &format!(
-                "{name}(a: Tensor, axis: axes = (), keepdims: bool = false, ddof: integer = 0) -> Tensor"
+                "{name}(a: Tensor, axis: integer or list = (), keepdims: bool = false, ddof: integer = 0) -> Tensor"
             ),
             &format!("{doc} of all elements, or along axes, with `n - ddof` as the divisor."),
             example,
@@ -183,7 +183,7 @@ fn positions(b: &mut Binder) {
 
 fn distributions(b: &mut Binder) {
     b.method(
-        "softmax(a: Tensor, axis: axes = (), precise: bool = false) -> Tensor",
+        "softmax(a: Tensor, axis: integer or list = (), precise: bool = false) -> Tensor",
         "`exp(x)` divided by its sum over axes, or over all elements; with `precise` in f32.",
         "assert_close(mx::softmax(tensor([[0, 0], [0, 1]]), -1)[0], [0.5, 0.5], 1e-6);",
         |c| {
@@ -193,7 +193,7 @@ fn distributions(b: &mut Binder) {
         },
     );
     b.method(
-        "log_softmax(a: Tensor, axis: axes = -1) -> Tensor",
+        "log_softmax(a: Tensor, axis: integer or list = -1) -> Tensor",
         "The logarithm of the softmax along axes.",
         "assert_close(mx::log_softmax(tensor([0, 0])), [-0.693147, -0.693147], 1e-5);",
         |c| {

@@ -169,7 +169,7 @@ fn order(b: &mut Binder) {
         |c| Ok(ops::move_axis(c.tensor(0)?, c.int(1)?, c.int(2)?)?),
     );
     b.method(
-        "flip(a: Tensor, axis: axes = ()) -> Tensor",
+        "flip(a: Tensor, axis: integer or list = ()) -> Tensor",
         "In reverse order along axes, or along all.",
         "assert_eq(mx::flip(tensor([1, 2, 3])), [3, 2, 1]);",
         |c| {
@@ -179,7 +179,7 @@ fn order(b: &mut Binder) {
         },
     );
     b.method(
-        "roll(a: Tensor, shift: integer or list, axis: axes = ()) -> Tensor",
+        "roll(a: Tensor, shift: integer or list, axis: integer or list = ()) -> Tensor",
         "Moved along axes, or in row-major order; what falls off comes in at the other end.",
         "assert_eq(mx::roll(tensor([1, 2, 3]), 1), [3, 1, 2]);",
         |c| {
@@ -195,13 +195,13 @@ fn order(b: &mut Binder) {
 
 fn axes(b: &mut Binder) {
     b.method(
-        "expand_dims(a: Tensor, axis: axes) -> Tensor",
+        "expand_dims(a: Tensor, axis: integer or list) -> Tensor",
         "With new axes of size 1.",
         "assert_eq(mx::expand_dims(tensor([1, 2]), 0), [[1, 2]]);",
         |c| Ok(ops::expand_dims_axes(c.tensor(0)?, &c.ints(1)?)?),
     );
     b.method(
-        "squeeze(a: Tensor, axis: axes = ()) -> Tensor",
+        "squeeze(a: Tensor, axis: integer or list = ()) -> Tensor",
         "Without the given axes of size 1, or without all of them.",
         "assert_eq(mx::squeeze(tensor([[1, 2]])), [1, 2]);",
         |c| {
