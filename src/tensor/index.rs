@@ -1,7 +1,7 @@
 //! Parts of an array by one entry for each axis, as scripts write them.
 
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype, ops as mlx_ops, slice};
+use crate::mlx::{Array, Dtype, ops as mlx_ops, slice, slice_update};
 use mlx_rs::ops::{self, indexing};
 use std::fmt::Display;
 
@@ -14,6 +14,8 @@ pub enum Pick {
     Range(i64, i64),
     /// The positions in an integer array; its shape takes the place of the axis.
     Take(Array),
+    /// Where a boolean array is true; one axis takes the place of those that it covers.
+    Mask(Array),
 }
 
 /// The part of size `sizes` that starts at the positions `start` of `axes`.
@@ -67,36 +69,70 @@ fn check_start(a: &Array, start: &Array, axes: &[i32], sizes: &[i32]) -> Result<
 /// The picked part; axes without an entry are taken whole.
 ///
 /// # Errors
-/// More entries than axes, or a position outside its axis.
+/// More entries than axes, a position outside its axis, or a mask of another shape than the axes
+/// that it covers.
 pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
-    if picks.len() > a.ndim() {
-        return Err(Error::value(
-            "index",
-            format!("{} entries", picks.len()),
-            &format!("up to {} (the shape is {:?})", a.ndim(), a.shape()),
-        ));
-    }
+    check_count(a, picks)?;
     let mut part = a.clone();
     let mut axis = 0;
     for pick in picks {
-        let size = part.shape()[axis];
         match pick {
             Pick::At(i) => {
-                let at = position(*i, size, axis)?;
+                let at = position(*i, part.shape()[axis], axis)?;
                 part = range(&part, axis, at, at + 1)?.squeeze_axes(&[axis as i32])?;
             }
             Pick::Range(start, stop) => {
-                let (start, stop) = bounds(*start, *stop, size);
+                let (start, stop) = bounds(*start, *stop, part.shape()[axis]);
                 part = range(&part, axis, start, stop)?;
                 axis += 1;
             }
             Pick::Take(index) => {
-                part = part.take_axis(check_index(index, size, axis)?, axis as i32)?;
+                let index = check_index(index, part.shape()[axis], axis)?;
                 axis += index.ndim();
+                part = part.take_axis(&index, (axis - index.ndim()) as i32)?;
+            }
+            Pick::Mask(mask) => {
+                part = where_true(&part, mask, axis)?;
+                axis += 1;
             }
         }
     }
     Ok(part)
+}
+
+fn check_count(a: &Array, picks: &[Pick]) -> Result<()> {
+    let covered = |pick: &Pick| match pick {
+        Pick::Mask(mask) => mask.ndim(),
+        _ => 1,
+    };
+    let count: usize = picks.iter().map(covered).sum();
+    if count <= a.ndim() {
+        return Ok(());
+    }
+    let found = match picks {
+        [Pick::Mask(mask)] => format!("a mask of shape {:?}", mask.shape()),
+        _ => format!("{count} entries"),
+    };
+    let expected = format!("up to {} (the shape is {:?})", a.ndim(), a.shape());
+    Err(Error::value("index", found, &expected))
+}
+
+/// The elements of the axes from `axis` on for which `mask` is true, along one axis.
+fn where_true(a: &Array, mask: &Array, axis: usize) -> Result<Array> {
+    let (before, rest) = a.shape().split_at(axis);
+    let (covered, after) = rest.split_at(mask.ndim());
+    if covered != mask.shape() {
+        let expected = format!("a mask of shape {covered:?}, as the array at axis {axis}");
+        return Err(Error::shape("index", expected, mask.shape()));
+    }
+    let true_at: Vec<i32> = crate::tensor::to_bool(mask)?
+        .iter()
+        .zip(0..)
+        .filter_map(|(bit, at)| bit.then_some(at))
+        .collect();
+    let index = Array::from_slice(&true_at, &[true_at.len() as i32]);
+    let flat = [before, &[mask.size() as i32], after].concat();
+    Ok(a.reshape(&flat)?.take_axis(index, axis as i32)?)
 }
 
 /// `a` with the picked part replaced by `value`, which is broadcast and cast to fit.
@@ -104,13 +140,64 @@ pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
 /// # Errors
 /// As [`get`], and a value that cannot be broadcast to the part.
 pub fn set(a: &Array, picks: &[Pick], value: &Array) -> Result<Array> {
+    check_count(a, picks)?;
+    let value = value.as_dtype(a.dtype())?;
+    if let [Pick::Mask(mask)] = picks
+        && a.shape().starts_with(mask.shape())
+        && value.ndim() <= a.ndim() - mask.ndim()
+    {
+        let covered = [mask.shape(), &vec![1; a.ndim() - mask.ndim()]].concat();
+        ops::broadcast_to(&value, &a.shape()[mask.ndim()..])?;
+        return Ok(ops::select(mask.reshape(&covered)?, value, a)?);
+    }
+    let is_block = |pick: &Pick| matches!(pick, Pick::At(_) | Pick::Range(..));
+    match picks.iter().all(is_block) {
+        true => set_block(a, picks, &value),
+        false => set_scattered(a, picks, &value),
+    }
+}
+
+/// [`set`] for a rectangular part.
+fn set_block(a: &Array, picks: &[Pick], value: &Array) -> Result<Array> {
+    let (mut start, mut stop) = (vec![0; a.ndim()], a.shape().to_vec());
+    let mut dropped = Vec::new();
+    for (axis, (pick, size)) in picks.iter().zip(a.shape()).enumerate() {
+        (start[axis], stop[axis]) = match pick {
+            Pick::At(i) => {
+                let at = position(*i, *size, axis)?;
+                dropped.push(axis as i32);
+                (at, at + 1)
+            }
+            Pick::Range(start, stop) => bounds(*start, *stop, *size),
+            Pick::Take(_) | Pick::Mask(_) => continue,
+        };
+    }
+    let is_kept = |(axis, _): &(usize, i32)| !dropped.contains(&(*axis as i32));
+    let extents = stop.iter().zip(&start).map(|(stop, start)| stop - start);
+    let shape: Vec<i32> = extents
+        .enumerate()
+        .filter(is_kept)
+        .map(|(_, n)| n)
+        .collect();
+    let value = ops::broadcast_to(value, &shape)?;
+    if value.size() == 0 {
+        return Ok(a.clone());
+    }
+    slice_update(a, &value.expand_dims_axes(&dropped)?, &start, &stop)
+}
+
+/// [`set`] for places here and there.
+fn set_scattered(a: &Array, picks: &[Pick], value: &Array) -> Result<Array> {
     let count = i32::try_from(a.size()).map_err(|_| {
         let found = format!("{} elements", a.size());
         Error::value("indexed assignment", found, "a tensor of fewer than 2^31")
     })?;
     let places = Array::arange::<_, i32>(None, count, None)?.reshape(a.shape())?;
     let places = get(&places, picks)?;
-    let value = ops::broadcast_to(value.as_dtype(a.dtype())?, places.shape())?;
+    let value = ops::broadcast_to(value, places.shape())?;
+    if value.size() == 0 {
+        return Ok(a.clone());
+    }
     let flat = a.reshape(&[-1])?;
     let places = places.reshape(&[-1])?;
     let changed = indexing::put_along_axis(&flat, &places, value.reshape(&[-1])?, 0)?;

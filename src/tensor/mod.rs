@@ -85,6 +85,16 @@ pub fn check_size(shape: &[i32]) -> Result<()> {
     crate::mlx::graph::check_fits(shape, 4)
 }
 
+/// The values of booleans.
+pub fn to_bool(a: &Array) -> Result<Vec<bool>> {
+    let a = a.contiguous()?;
+    a.eval()?;
+    if a.size() == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(a.to_vec_exact::<bool>()?)
+}
+
 /// The values as `f32`, whatever the dtype.
 pub fn to_f32(a: &Array) -> Result<Vec<f32>> {
     let a = a.as_dtype(Dtype::Float32)?.contiguous()?;
