@@ -3,12 +3,16 @@
 
 #[path = "scripts/cli.rs"]
 mod cli;
+#[path = "scripts/documentation.rs"]
+mod documentation;
 #[path = "scripts/errors.rs"]
 mod errors;
 #[path = "scripts/examples.rs"]
 mod examples;
 #[path = "scripts/golden.rs"]
 mod golden;
+#[path = "scripts/memory.rs"]
+mod memory;
 #[path = "scripts/session.rs"]
 mod session;
 #[path = "scripts/support.rs"]

@@ -50,7 +50,7 @@ enum Command {
     Run {
         /// The script
         file: PathBuf,
-        /// What the script gets as `args()`
+        /// What the script gets as the list `args`
         #[arg(last = true)]
         args: Vec<String>,
     },
@@ -127,7 +127,7 @@ fn dispatch(args: Args) -> i32 {
 fn host(args: Vec<String>) -> Host {
     let mut host = Host::quiet(Rc::new(print));
     host.observer = Rc::new(repl::observer);
-    *host.args.borrow_mut() = args;
+    host.args = args;
     host
 }
 

@@ -14,8 +14,8 @@ pub struct Host {
     /// Makes somebody to watch a training run.
     pub observer: Rc<dyn Fn() -> Box<dyn Observer>>,
     pub names: Rc<RefCell<Names>>,
-    /// What the script was started with.
-    pub args: Rc<RefCell<Vec<String>>>,
+    /// What the script was started with: the list `args`.
+    pub args: Vec<String>,
 }
 
 impl Host {
@@ -25,7 +25,7 @@ impl Host {
             print,
             observer: Rc::new(|| Box::new(Quiet)),
             names: Rc::default(),
-            args: Rc::default(),
+            args: Vec::new(),
         }
     }
 

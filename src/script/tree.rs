@@ -50,6 +50,20 @@ pub fn leaves(value: &Dynamic) -> Result<Vec<Array>> {
     Ok(list)
 }
 
+/// Every tensor, whatever stands beside them.
+pub fn tensors_in(value: &Dynamic) -> Vec<Array> {
+    if let Some(tensor) = value.read_lock::<Tensor>() {
+        return vec![tensor.0.clone()];
+    }
+    if let Some(list) = value.read_lock::<List>() {
+        return list.iter().flat_map(tensors_in).collect();
+    }
+    match value.read_lock::<Map>() {
+        Some(map) => map.values().flat_map(tensors_in).collect(),
+        None => Vec::new(),
+    }
+}
+
 /// The form of `value` with other tensors, given in order.
 pub fn with_leaves(value: &Dynamic, arrays: &[Array]) -> Result<Dynamic> {
     let mut next = arrays.iter();

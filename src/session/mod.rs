@@ -40,6 +40,10 @@ pub struct Outcome {
 impl Session {
     /// An empty session.
     pub fn new(host: Host) -> Self {
+        let args: rhai::Array = host.args.iter().map(|word| word.as_str().into()).collect();
+        let mut names = host.names.borrow_mut();
+        names.constants.insert("args".into(), args.into());
+        drop(names);
         Self {
             engine: script::engine(host.clone()),
             scope: Scope::new(),

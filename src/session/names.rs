@@ -29,6 +29,7 @@ impl Session {
         } else {
             let mut names = index.global_names();
             names.extend(self.variables());
+            names.extend(self.host.names.borrow().constants.keys().cloned());
             names.extend(MODULES.iter().map(|(module, _)| format!("{module}::")));
             names.extend(KEYWORDS.map(String::from));
             names

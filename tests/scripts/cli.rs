@@ -50,7 +50,7 @@ fn exit_codes_are_those_of_the_contract() {
 fn a_script_gets_its_arguments_and_standard_input_is_a_script() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.rhai");
-    std::fs::write(&path, "print(args());").unwrap();
+    std::fs::write(&path, "print(args);").unwrap();
     let output = run(&["run", path.to_str().unwrap(), "--", "a", "b c"]);
     assert_eq!(out(&output), "[\"a\", \"b c\"]\n");
     let mut child = program(&[])
@@ -62,6 +62,20 @@ fn a_script_gets_its_arguments_and_standard_input_is_a_script() {
     stdin.write_all(b"let x = 20;\nprint(x + 1);\n").unwrap();
     drop(stdin);
     assert_eq!(out(&child.wait_with_output().unwrap()), "21\n");
+}
+
+#[test]
+fn doc_tells_of_a_name_or_what_there_is() {
+    let softmax = run(&["doc", "softmax"]);
+    assert_eq!(softmax.status.code(), Some(0));
+    assert!(out(&softmax).contains("mx::softmax("), "{}", out(&softmax));
+    assert!(out(&run(&["doc"])).contains("optim::"));
+    let unknown = run(&["doc", "softmx"]);
+    assert_eq!(
+        (unknown.status.code(), out(&unknown).as_str()),
+        (Some(1), "")
+    );
+    assert!(err(&unknown).contains("`softmax`"), "{}", err(&unknown));
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub fn scripts(folder: &str) -> Vec<PathBuf> {
 
 /// Runs work in a fresh working directory's stead: scripts get the directory as an argument.
 pub fn run(path: &Path, args: &[String]) -> Result<(), String> {
-    let host = Host::quiet(Rc::new(|_| ()));
-    *host.args.borrow_mut() = args.to_vec();
+    let mut host = Host::quiet(Rc::new(|_| ()));
+    host.args = args.to_vec();
     let text = std::fs::read_to_string(path).unwrap();
     let mut session = Session::new(host);
     let name = path

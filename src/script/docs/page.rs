@@ -24,6 +24,12 @@ impl Index {
                 let _ = writeln!(text, "  {:<14} {}", entry.name, entry.summary());
             }
         }
+        for (name, about) in [
+            ("args", "What the script was started with, as a list."),
+            ("ans", "The last value that a cell at the prompt had."),
+        ] {
+            let _ = writeln!(text, "  {name:<14} {about}");
+        }
         text.push_str("\n`help(\"softmax\")` explains a function and shows an example.");
         text
     }
@@ -101,7 +107,7 @@ fn told(entry: &Entry) -> String {
     }
     for line in entry.doc.lines() {
         let _ = match line.is_empty() {
-            true => write!(text, "\n"),
+            true => writeln!(text),
             false => write!(text, "\n  {line}"),
         };
     }

@@ -1,6 +1,6 @@
 //! Functions of each element.
 
-use crate::mlx::{self, autograd, ops as raw};
+use crate::mlx::{autograd, ops as raw};
 use crate::script::bind::Binder;
 use mlx_rs::ops;
 
@@ -362,16 +362,5 @@ fn parts(b: &mut Binder) {
         "8-bit floats (E4M3), in bytes, as another type.",
         "assert_eq(mx::from_fp8(mx::to_fp8(tensor([1.5])), \"float32\"), [1.5]);",
         |c| Ok(c.tensor(0)?.from_fp8(c.dtype(1)?)?),
-    );
-    b.function(
-        "eval(value: Tensor or list or map)",
-        "Computes tensors now; everything before is only planned.",
-        "let a = mx::ones([2]) + 1;
-         mx::eval([a]);",
-        |c| {
-            let mut all = Vec::new();
-            crate::script::tree::each(c.get(0), &mut |array| all.push(array.clone()))?;
-            mlx::eval(&all)
-        },
     );
 }

@@ -1,8 +1,10 @@
-//! The session's device, memory and random numbers.
+//! The session's device, memory and random numbers, and when it computes.
 
 use super::random::seed;
-use crate::mlx;
-use crate::script::bind::Binder;
+use crate::error::Result;
+use crate::mlx::{self, Array};
+use crate::script::bind::{Binder, Call};
+use crate::script::tree;
 use rhai::{INT, Map};
 
 /// Puts the functions into `mx`.
@@ -50,4 +52,27 @@ pub fn register(b: &mut Binder) {
          assert_eq(mx::memory().cache, 0);",
         |_| mlx::memory::clear_cache(),
     );
+    // Each form is also registered for fewer arguments, which the next one takes over.
+    for count in (2..=8).rev() {
+        let params: Vec<String> = (1..=count)
+            .map(|i| format!("_{i}: Tensor or list or map"))
+            .collect();
+        let signature = format!("eval({})", params.join(", "));
+        b.function(&signature, "", "", move |c| eval(c, count));
+    }
+    b.function(
+        "eval(value: Tensor or list or map)",
+        "Computes tensors now; everything before is only planned. Takes up to 8 values.",
+        "let a = mx::ones([2]) + 1;
+         let b = a * 2;
+         mx::eval(a, b);
+         mx::eval([a, #{ b: b }]);",
+        |c| eval(c, 1),
+    );
+}
+
+fn eval(c: &Call, count: usize) -> Result<()> {
+    let leaves = (0..count).map(|i| tree::leaves(c.get(i)));
+    let leaves: Vec<Vec<Array>> = leaves.collect::<Result<_>>()?;
+    mlx::eval(&leaves.concat())
 }
