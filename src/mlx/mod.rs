@@ -14,13 +14,16 @@ pub mod interrupt;
 pub mod linalg;
 pub mod memory;
 pub mod ops;
+pub mod quantized;
 pub mod random;
 mod raw;
 mod slice;
+pub mod values;
 
 pub use bytes::{bytes, from_bytes, item_size};
 pub use mlx_rs::{Array, Dtype};
 pub use slice::{slice, slice_update};
+pub use values::in_order;
 
 use crate::error::Result;
 

@@ -229,6 +229,42 @@ pub fn fast_cross_entropy(logits: &Array, targets: &Array) -> Result<Array> {
     binary(mlx_sys::mlx_fast_cross_entropy, logits, targets)
 }
 
+/// How the kernel of a convolution goes over its input, one entry for each axis.
+pub struct Convolution<'a> {
+    pub stride: &'a [i32],
+    /// Before and after.
+    pub padding: (&'a [i32], &'a [i32]),
+    pub kernel_dilation: &'a [i32],
+    pub input_dilation: &'a [i32],
+    pub groups: i32,
+    /// Whether the kernel is turned over.
+    pub flip: bool,
+}
+
+/// A convolution of `[N, .., C_in]` with `[C_out, .., C_in / groups]`.
+pub fn conv_general(input: &Array, weight: &Array, how: &Convolution) -> Result<Array> {
+    op(|result, stream| unsafe {
+        mlx_sys::mlx_conv_general(
+            result,
+            input.as_ptr(),
+            weight.as_ptr(),
+            how.stride.as_ptr(),
+            how.stride.len(),
+            how.padding.0.as_ptr(),
+            how.padding.0.len(),
+            how.padding.1.as_ptr(),
+            how.padding.1.len(),
+            how.kernel_dilation.as_ptr(),
+            how.kernel_dilation.len(),
+            how.input_dilation.as_ptr(),
+            how.input_dilation.len(),
+            how.groups,
+            how.flip,
+            stream,
+        )
+    })
+}
+
 /// Text for the C interface.
 pub(super) fn text(what: &str, text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Error::value(what, format!("{text:?}"), "text without a NUL"))

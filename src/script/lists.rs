@@ -3,7 +3,8 @@
 use super::convert;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype};
+use crate::mlx::{Array, Dtype, values};
+use crate::tensor::to_bool;
 use rhai::{Array as List, Dynamic};
 
 /// A tensor from a number, a boolean, a list of them, or lists of lists.
@@ -99,11 +100,22 @@ impl Flat {
 
 /// The values as numbers in lists of lists, or one number.
 pub fn to_list(a: &Array) -> Result<Dynamic> {
-    let contiguous = a.contiguous()?;
-    contiguous.eval()?;
-    let values: Vec<Dynamic> = match a.dtype() {
+    Ok(nest(a.shape(), &mut values(a)?.into_iter()))
+}
+
+/// The one value of an array.
+pub fn to_value(a: &Array) -> Result<Dynamic> {
+    match a.size() {
+        1 => Ok(values(a)?.pop().unwrap_or_default()),
+        _ => Err(Error::shape("item", "one element", a.shape())),
+    }
+}
+
+/// The values in order.
+fn values(a: &Array) -> Result<Vec<Dynamic>> {
+    Ok(match a.dtype() {
         _ if a.size() == 0 => Vec::new(),
-        Dtype::Bool => items(contiguous.to_vec_exact::<bool>()?, Dynamic::from),
+        Dtype::Bool => items(to_bool(a)?, Dynamic::from),
         Dtype::Complex64 => {
             let found = "complex numbers";
             return Err(Error::value(
@@ -112,17 +124,9 @@ pub fn to_list(a: &Array) -> Result<Dynamic> {
                 "real numbers; take real or imag first",
             ));
         }
-        Dtype::Float64 => items(contiguous.to_vec_exact::<f64>()?, Dynamic::from),
-        d if d.is_float() => items(crate::tensor::to_f32(a)?, |x: f32| {
-            Dynamic::from(f64::from(x))
-        }),
-        _ => items(
-            contiguous.as_dtype(Dtype::Int64)?.to_vec_exact::<i64>()?,
-            Dynamic::from,
-        ),
-    };
-    let mut rest = values.into_iter();
-    Ok(nest(a.shape(), &mut rest))
+        d if d.is_float() => items(values::floats(a)?, Dynamic::from),
+        _ => items(values::integers(a)?, Dynamic::from),
+    })
 }
 
 fn items<T>(values: Vec<T>, f: impl Fn(T) -> Dynamic) -> Vec<Dynamic> {

@@ -3,7 +3,7 @@
 use super::bind::tensor as made;
 use super::convert;
 use super::error::{Answer, At, raise};
-use super::lists::{from_value, to_list};
+use super::lists::{from_value, to_list, to_value};
 use super::settings::float;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
@@ -210,13 +210,7 @@ mod members {
     /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn item(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Dynamic> {
-        let item = || -> Result<Dynamic> {
-            if a.0.size() != 1 {
-                return Err(Error::shape("item", "one element", a.0.shape()));
-            }
-            to_list(&a.0.reshape(&[])?)
-        };
-        item().at(&ctx)
+        to_value(&a.0).at(&ctx)
     }
 
     /// The values as numbers or booleans in lists of lists; of a scalar, the value itself.

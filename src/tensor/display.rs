@@ -2,7 +2,7 @@
 
 use super::dtype;
 use crate::error::Result;
-use crate::mlx::{Array, Dtype, slice};
+use crate::mlx::{Array, Dtype, in_order, slice, values};
 use mlx_rs::ops;
 
 /// An axis longer than this is shown by its two ends.
@@ -52,8 +52,7 @@ fn visible(a: &Array) -> Result<Array> {
 
 /// The shown values as text, in order.
 fn cells(a: &Array) -> Result<Vec<String>> {
-    let a = a.contiguous()?;
-    a.eval()?;
+    let a = in_order(a)?;
     if a.size() == 0 {
         return Ok(Vec::new());
     }
@@ -65,12 +64,8 @@ fn cells(a: &Array) -> Result<Vec<String>> {
             .iter()
             .map(|z| format!("{}{:+}j", float(f64::from(z.re)), z.im))
             .collect(),
-        Dtype::Float64 => floats(&a.to_vec_exact::<f64>()?),
-        d if d.is_float() => {
-            let values = a.as_dtype(Dtype::Float32)?.to_vec_exact::<f32>()?;
-            floats(&values.iter().map(|x| f64::from(*x)).collect::<Vec<_>>())
-        }
-        _ => list(a.as_dtype(Dtype::Int64)?.to_vec_exact::<i64>()?),
+        d if d.is_float() => floats(&values::floats(&a)?),
+        _ => list(values::integers(&a)?),
     })
 }
 

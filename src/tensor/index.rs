@@ -1,7 +1,7 @@
 //! Parts of an array by one entry for each axis, as scripts write them.
 
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype, ops as mlx_ops, slice, slice_update};
+use crate::mlx::{Array, Dtype, ops as mlx_ops, slice, slice_update, values};
 use mlx_rs::ops::{self, indexing};
 use std::fmt::Display;
 
@@ -240,13 +240,8 @@ pub fn check_index(index: &Array, size: i32, axis: impl Display) -> Result<Array
             "an integer tensor",
         ));
     }
-    if index.size() > 0 {
-        let (low, high) = (index.min(false)?, index.max(false)?);
-        for end in [low, high] {
-            let end = end.as_dtype(Dtype::Int64)?;
-            end.eval()?;
-            position(end.item_exact::<i64>(), size, &axis)?;
-        }
+    for at in values::integers(index)? {
+        position(at, size, &axis)?;
     }
     Ok(index.clone())
 }

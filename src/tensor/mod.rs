@@ -14,7 +14,7 @@ pub use pad::{Side, pad_sequences};
 pub use select::selective_log_softmax;
 
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype};
+use crate::mlx::{Array, Dtype, in_order};
 use mlx_rs::ops;
 
 /// The two sizes of a matrix.
@@ -87,8 +87,7 @@ pub fn check_size(shape: &[i32]) -> Result<()> {
 
 /// The values of booleans.
 pub fn to_bool(a: &Array) -> Result<Vec<bool>> {
-    let a = a.contiguous()?;
-    a.eval()?;
+    let a = in_order(a)?;
     if a.size() == 0 {
         return Ok(Vec::new());
     }
@@ -97,8 +96,7 @@ pub fn to_bool(a: &Array) -> Result<Vec<bool>> {
 
 /// The values as `f32`, whatever the dtype.
 pub fn to_f32(a: &Array) -> Result<Vec<f32>> {
-    let a = a.as_dtype(Dtype::Float32)?.contiguous()?;
-    a.eval()?;
+    let a = in_order(&a.as_dtype(Dtype::Float32)?)?;
     if a.size() == 0 {
         return Ok(Vec::new());
     }
@@ -107,8 +105,7 @@ pub fn to_f32(a: &Array) -> Result<Vec<f32>> {
 
 /// The values as `i32`, whatever the dtype.
 pub fn to_i32(a: &Array) -> Result<Vec<i32>> {
-    let a = a.as_dtype(Dtype::Int32)?.contiguous()?;
-    a.eval()?;
+    let a = in_order(&a.as_dtype(Dtype::Int32)?)?;
     if a.size() == 0 {
         return Ok(Vec::new());
     }

@@ -53,11 +53,8 @@ const WORKS: [Work; 3] = [
 
 /// Measures everything with a peer's Python, or one that is installed below `native/`.
 pub fn run(python: Option<&str>) -> Outcome {
-    let python = match python {
-        Some(path) => PathBuf::from(path),
-        None => peer_python()?,
-    };
-    let ours = step("building the benchmark", our_program)?;
+    let python = peer_python(python)?;
+    let ours = step("building the benchmark", || our_program("peer"))?;
     let blas = std::env::var_os("MLX_REPL_OPENBLAS").map(PathBuf::from);
     println!(
         "\ntokens/s: the median of {ROUNDS} turns of {REPEATS}; ratios above 1: mlx-repl is faster\n"
@@ -105,11 +102,11 @@ fn config(shape: [u32; 6]) -> String {
 }
 
 /// Builds the benchmark and asks Cargo where it is.
-fn our_program() -> Outcome<PathBuf> {
+pub fn our_program(name: &str) -> Outcome<PathBuf> {
     let args = [
         "bench",
         "--bench",
-        "peer",
+        name,
         "--no-run",
         "--message-format",
         "json",
@@ -117,14 +114,17 @@ fn our_program() -> Outcome<PathBuf> {
     let text = output(&mut cargo(&args))?;
     let found = text.lines().rev().find_map(|line| {
         let json: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_peer = json["target"]["name"] == "peer";
-        is_peer.then(|| json["executable"].as_str().map(PathBuf::from))?
+        let is_ours = json["target"]["name"] == name;
+        is_ours.then(|| json["executable"].as_str().map(PathBuf::from))?
     });
     found.ok_or_else(|| "cargo did not say where the benchmark is".into())
 }
 
-/// A Python with the peer, installed apart from everything else.
-fn peer_python() -> Outcome<PathBuf> {
+/// The peer's Python: the one that is named, or one installed apart from everything else.
+pub fn peer_python(named: Option<&str>) -> Outcome<PathBuf> {
+    if let Some(path) = named {
+        return Ok(PathBuf::from(path));
+    }
     let home = root().join("native/mlx-lm-0.32.2");
     // Written last: an environment cannot be made aside and renamed, it knows its own place.
     let whole = home.join("whole");
@@ -182,7 +182,7 @@ fn speeds(text: &str) -> Outcome<Vec<f64>> {
         .collect())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -6,9 +6,10 @@
 //! | `quickstart` | sets up, builds, and runs the main job |
 //! | `check` | format, clippy, docs |
 //! | `test` | sets up, builds, checks, and passes every test and example |
-//! | `bench` | measures speed against mlx-lm |
+//! | `bench` | measures speed against mlx-lm and Python's MLX |
 
 mod bench;
+mod bench_scripts;
 mod chores;
 mod native;
 mod setup;
@@ -25,7 +26,7 @@ usage: cargo xtask COMMAND
   quickstart                                 set up, build, and train a model with GRPO
   test                                       set up, check, and run every test and example
   check                                      format, clippy and documentation only
-  bench [--peer PYTHON]                      measure speed against mlx-lm, as ratios
+  bench [models|scripts] [--peer PYTHON]     measure speed against mlx-lm and Python's MLX, as ratios
 MLX_REPL_MLX_DIR names an existing MLX installation (with include/ and lib/) to use instead.";
 
 fn main() -> ExitCode {
@@ -37,16 +38,15 @@ fn main() -> ExitCode {
         ["quickstart"] => setup::run("auto").and_then(|()| chores::quickstart()),
         ["check"] => setup::run("auto").and_then(|()| chores::check()),
         ["test"] => setup::run("auto").and_then(|()| chores::test()),
-        ["bench"] => setup::run("auto").and_then(|()| bench::run(None)),
-        ["bench", "--peer", python] => setup::run("auto").and_then(|()| bench::run(Some(python))),
+        ["bench", rest @ ..] => match bench_words(rest) {
+            Some((what, python)) => setup::run("auto").and_then(|()| bench(what, python)),
+            None => return usage(),
+        },
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
         }
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return usage(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,4 +55,30 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+/// What to measure, and the peer's Python.
+fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
+    match *words {
+        [] => Some(("all", None)),
+        ["--peer", python] => Some(("all", Some(python))),
+        [what @ ("models" | "scripts")] => Some((what, None)),
+        [what @ ("models" | "scripts"), "--peer", python] => Some((what, Some(python))),
+        _ => None,
+    }
+}
+
+fn bench(what: &str, python: Option<&str>) -> Outcome {
+    if what != "scripts" {
+        bench::run(python)?;
+    }
+    if what != "models" {
+        bench_scripts::run(python)?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Meta;
 use super::source::Source;
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype, bytes, from_bytes, item_size};
+use crate::mlx::{Array, Dtype, bytes, from_bytes, in_order, item_size};
 
 const FLOAT32: u32 = 6;
 const BOOL: u32 = 7;
@@ -175,6 +175,6 @@ fn write_array(out: &mut Vec<u8>, array: &Array) -> Result<()> {
     } else {
         put(out, *kind, &[]);
     }
-    out.extend(bytes(&array.contiguous()?)?);
+    out.extend(bytes(&in_order(array)?)?);
     Ok(())
 }

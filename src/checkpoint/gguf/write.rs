@@ -3,7 +3,7 @@
 use super::{ALIGNMENT, ALIGNMENT_KEY, MAGIC, MOST_AXES, Meta, VERSION, kinds, meta};
 use crate::checkpoint::aside::{check_names, write_aside};
 use crate::error::{Error, Result};
-use crate::mlx::{Array, bytes};
+use crate::mlx::{Array, bytes, in_order};
 use crate::tensor::dtype;
 use std::collections::HashSet;
 use std::io::Write;
@@ -46,7 +46,7 @@ pub fn write_gguf(
     write_aside(path, |file| {
         file.write_all(&head).map_err(Error::io(path))?;
         for (_, array) in tensors {
-            let array = array.contiguous()?;
+            let array = in_order(array)?;
             let elements = bytes(&array)?;
             file.write_all(elements).map_err(Error::io(path))?;
             // The last tensor is padded too: llama.cpp asks for it.

@@ -5,7 +5,7 @@ mod header;
 use self::header::Header;
 use super::aside::{looks_like, write_aside};
 use crate::error::{Error, Result};
-use crate::mlx::{Array, bytes, from_bytes, graph, item_size};
+use crate::mlx::{Array, bytes, from_bytes, graph, in_order, item_size};
 use std::io::Write;
 use std::path::Path;
 
@@ -146,7 +146,7 @@ pub(super) fn encode(array: &Array, name: &str) -> Result<(Vec<u8>, Array)> {
     head.extend([1, 0]);
     head.extend(length.to_le_bytes());
     head.extend(text.as_bytes());
-    Ok((head, array.contiguous()?))
+    Ok((head, in_order(array)?))
 }
 
 #[cfg(test)]

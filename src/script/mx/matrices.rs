@@ -1,8 +1,9 @@
-//! Products of matrices, convolutions, and weights in few bits.
+//! Products of matrices, and convolutions.
 
 use crate::error::Result;
 use crate::mlx::{Array, ops as raw};
 use crate::script::bind::{Binder, Call};
+use crate::script::convert;
 use mlx_rs::ops;
 use rhai::{Array as List, Dynamic};
 
@@ -13,7 +14,6 @@ pub fn register(b: &mut Binder) {
     gathered(b);
     convolutions(b);
     transposed(b);
-    quantized(b);
 }
 
 fn products(b: &mut Binder) {
@@ -146,7 +146,7 @@ fn gathered(b: &mut Binder) {
 }
 
 /// Indices of matrices, which MLX does not check.
-fn matrix_indices(c: &Call, i: usize, of: &Array) -> Result<Option<Array>> {
+pub fn matrix_indices(c: &Call, i: usize, of: &Array) -> Result<Option<Array>> {
     let Some(indices) = c.optional_tensor(i)? else {
         return Ok(None);
     };
@@ -195,8 +195,11 @@ fn convolutions(b: &mut Binder) {
     );
     b.function(
         "conv_general(input: Tensor, weight: Tensor, stride: integer or list = 1, padding: integer or list = 0, kernel_dilation: integer or list = 1, input_dilation: integer or list = 1, groups: integer = 1, flip: bool = false) -> Tensor",
-        "A convolution over any number of axes; with `flip` the kernel is turned over.",
-        "assert_eq(mx::conv_general(tensor([[[1.0], [2.0]]]), tensor([[[1.0], [1.0]]])), [[[3]]]);",
+        "A convolution over any number of axes; with `flip` the kernel is turned over.\n\n`padding` may be two lists, for before and after.",
+        "let x = tensor([[[1.0], [2.0]]]);
+         let w = tensor([[[1.0], [1.0]]]);
+         assert_eq(mx::conv_general(x, w), [[[3]]]);
+         assert_eq(mx::conv_general(x, w, #{ padding: [[1], [0]] }), [[[1], [3]]]);",
         |c| {
             let a = c.tensor(0)?;
             let n = a.ndim().saturating_sub(2);
@@ -204,17 +207,23 @@ fn convolutions(b: &mut Binder) {
                 let list = c.ints(i)?;
                 Ok(if list.len() == 1 { vec![list[0]; n] } else { list })
             };
-            let (s, p, k, d) = (all(2)?, all(3)?, all(4)?, all(5)?);
-            Ok(ops::conv_general(
-                a,
-                c.tensor(1)?,
-                s.as_slice(),
-                p.as_slice(),
-                k.as_slice(),
-                d.as_slice(),
-                c.int(6)?,
-                c.flag(7)?,
-            )?)
+            let by_side = |side: usize| -> Option<Result<Vec<i32>>> {
+                let sides = c.get(3).read_lock::<List>()?;
+                let is_pair = sides.len() == 2 && sides.iter().all(Dynamic::is_array);
+                let side = is_pair.then(|| sides[side].read_lock::<List>())??;
+                Some(convert::axes(&side))
+            };
+            let padding = |side: usize| by_side(side).unwrap_or_else(|| all(3));
+            let (before, after) = (padding(0)?, padding(1)?);
+            let shape = raw::Convolution {
+                stride: &all(2)?,
+                padding: (&before, &after),
+                kernel_dilation: &all(4)?,
+                input_dilation: &all(5)?,
+                groups: c.int(6)?,
+                flip: c.flag(7)?,
+            };
+            raw::conv_general(&a, &c.tensor(1)?, &shape)
         },
     );
 }
@@ -285,44 +294,6 @@ fn transposed(b: &mut Binder) {
             let (s, p) = (triple(c.each(2)?), triple(c.each(3)?));
             let (d, o) = (triple(c.each(4)?), triple(c.each(5)?));
             Ok(ops::conv_transpose3d(c.tensor(0)?, c.tensor(1)?, s, p, d, o, c.int(6)?)?)
-        },
-    );
-}
-
-fn quantized(b: &mut Binder) {
-    b.method(
-        "quantize(w: Tensor, group_size: integer = 64, bits: integer = 4, mode: string = \"affine\") -> [Tensor, Tensor, Tensor]",
-        "Weights in few bits: `[packed, scales, biases]`, each group of the last axis on its own affine scale.",
-        "let q = mx::quantize(mx::ones([2, 64]));
-         assert_eq(mx::dequantize(q[0], q[1], q[2]), mx::ones([2, 64]));",
-        |c| {
-            c.choice(3, &["affine"])?;
-            Ok(ops::quantize(c.tensor(0)?, c.int(1)?, c.int(2)?)?)
-        },
-    );
-    b.function(
-        "dequantize(w: Tensor, scales: Tensor, biases: Tensor = (), group_size: integer = 64, bits: integer = 4, mode: string = \"affine\") -> Tensor",
-        "The weights that `quantize` packed.",
-        "let q = mx::quantize(mx::ones([2, 32]), 32, 8);
-         assert_eq(mx::dequantize(q[0], q[1], q[2], 32, 8).shape, [2, 32]);",
-        |c| {
-            c.choice(5, &["affine"])?;
-            let biases = c.optional_tensor(2)?;
-            let (group, bits) = (c.int(3)?, c.int(4)?);
-            Ok(ops::dequantize(c.tensor(0)?, c.tensor(1)?, biases.as_ref(), group, bits)?)
-        },
-    );
-    b.function(
-        "quantized_matmul(x: Tensor, w: Tensor, scales: Tensor, biases: Tensor = (), transpose: bool = true, group_size: integer = 64, bits: integer = 4, mode: string = \"affine\") -> Tensor",
-        "The product of `x` with quantised weights, transposed or not.",
-        "let q = mx::quantize(mx::ones([32, 64]));
-         assert_eq(mx::quantized_matmul(mx::ones([1, 64]), q[0], q[1], q[2]).shape, [1, 32]);",
-        |c| {
-            c.choice(7, &["affine"])?;
-            let (x, w, scales) = (c.tensor(0)?, c.tensor(1)?, c.tensor(2)?);
-            let biases = c.optional_tensor(3)?;
-            let (group, bits) = (c.int(5)?, c.int(6)?);
-            Ok(ops::quantized_matmul(x, w, scales, biases.as_ref(), c.flag(4)?, group, bits)?)
         },
     );
 }

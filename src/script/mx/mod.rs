@@ -10,6 +10,7 @@ mod linalg;
 mod machine;
 pub mod matrices;
 mod pairwise;
+mod quantized;
 mod random;
 mod reductions;
 mod shapes;
@@ -26,6 +27,7 @@ pub fn bindings() -> Binder {
     creation::register(&mut b);
     gathering::register(&mut b);
     matrices::register(&mut b);
+    quantized::register(&mut b);
     machine::register(&mut b);
     files::register(&mut b);
     super::differentiate::register(&mut b);
