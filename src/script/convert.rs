@@ -98,7 +98,7 @@ fn id(value: &Dynamic) -> Result<i32> {
 /// - returns: `int32` `[B, L]`
 pub fn id_batch(value: &Dynamic) -> Result<Array> {
     let array = match value.read_lock::<Tensor>() {
-        Some(tensor) => tensor.0.clone(),
+        Some(tensor) => tensor.array(),
         None => super::lists::from_value(value)?,
     };
     if array.size() == 0 {

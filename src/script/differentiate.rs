@@ -23,7 +23,7 @@ pub fn register(b: &mut Binder) {
         |c| {
             let (value, grads) = differentiate(c)?;
             let mut result = Map::new();
-            result.insert("value".into(), Dynamic::from(Tensor(value)));
+            result.insert("value".into(), Dynamic::from(Tensor::new(value)));
             result.insert("grads".into(), grads.into());
             Ok(result)
         },
@@ -66,7 +66,10 @@ pub fn register(b: &mut Binder) {
             let tangents = leaves(c.get(2))?;
             let replay = replay(c.ctx);
             let (out, jvps) = autograd::jvp(run, &floats(c, 1)?, &tangents, Some(&replay))?;
-            let jvps: List = jvps.into_iter().map(|a| Dynamic::from(Tensor(a))).collect();
+            let jvps: List = jvps
+                .into_iter()
+                .map(|a| Dynamic::from(Tensor::new(a)))
+                .collect();
             parts(c, "jvps", out, jvps.into())
         },
     );
@@ -147,7 +150,10 @@ fn outputs(result: Dynamic) -> Result<Vec<Array>> {
 }
 
 fn parts(_: &Call, name: &str, out: Vec<Array>, products: Dynamic) -> Result<Map> {
-    let outputs: List = out.into_iter().map(|a| Dynamic::from(Tensor(a))).collect();
+    let outputs: List = out
+        .into_iter()
+        .map(|a| Dynamic::from(Tensor::new(a)))
+        .collect();
     let mut result = Map::new();
     result.insert("outputs".into(), outputs.into());
     result.insert(name.into(), products);

@@ -13,7 +13,7 @@ use rhai::{Array as List, Dynamic};
 /// A ragged list, by row; a value that is no number.
 pub fn from_value(value: &Dynamic) -> Result<Array> {
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return Ok(tensor.0.clone());
+        return Ok(tensor.array());
     }
     let mut flat = Flat::default();
     flat.collect(value, 0, "")?;

@@ -124,7 +124,7 @@ mod members {
         let named = m.0.borrow().network.named();
         named
             .into_iter()
-            .map(|(name, array)| (name.into(), Dynamic::from(Tensor(array))))
+            .map(|(name, array)| (name.into(), Dynamic::from(Tensor::new(array))))
             .collect()
     }
 
@@ -140,7 +140,7 @@ mod members {
         let named = m.0.borrow().network.named();
         let found = named.iter().find(|(known, _)| known == name);
         found
-            .map(|(_, array)| Tensor(array.clone()))
+            .map(|(_, array)| Tensor::new(array.clone()))
             .ok_or_else(|| no_weight(name, &named))
             .at(&ctx)
     }
@@ -192,7 +192,7 @@ mod members {
             let ids = convert::id_batch(&ids)?;
             let model = m.0.borrow();
             model.network.check_ids(&crate::tensor::to_i32(&ids)?)?;
-            model.network.forward(&ids, None).map(Tensor)
+            model.network.forward(&ids, None).map(Tensor::new)
         };
         forward().at(&ctx)
     }
@@ -220,7 +220,10 @@ mod members {
             let model = m.0.borrow();
             model.network.check_ids(&crate::tensor::to_i32(&ids)?)?;
             let mut cache = cache.0.borrow_mut();
-            model.network.forward(&ids, Some(&mut cache)).map(Tensor)
+            model
+                .network
+                .forward(&ids, Some(&mut cache))
+                .map(Tensor::new)
         };
         forward().at(&ctx)
     }
@@ -304,7 +307,7 @@ mod members {
             }
             model.network.check_ids(&completion)?;
             let batch = Batch::new(&[(&prompt, &completion)]);
-            completion_logprobs(&model.network, &batch, temperature).map(Tensor)
+            completion_logprobs(&model.network, &batch, temperature).map(Tensor::new)
         };
         compute().at(&ctx)
     }

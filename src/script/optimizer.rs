@@ -221,7 +221,7 @@ fn named(rule: Rule, slots: &[Array]) -> Map {
     let names = names.into_iter().find(|names| names.len() == slots.len());
     let pairs = names.unwrap_or_default().into_iter().zip(slots);
     pairs
-        .map(|(name, array)| (name.into(), Dynamic::from(Tensor(array.clone()))))
+        .map(|(name, array)| (name.into(), Dynamic::from(Tensor::new(array.clone()))))
         .collect()
 }
 
@@ -262,9 +262,9 @@ fn slots_of(value: &Dynamic, rule: Rule, into: &mut Vec<Vec<Array>>) -> Option<D
     if is_leaf && [rule.slots(&shape), rule.slots(&shape[..1])].contains(&names) {
         let arrays = map
             .values()
-            .filter_map(|v| Some(v.read_lock::<Tensor>()?.0.clone()));
+            .filter_map(|v| Some(v.read_lock::<Tensor>()?.array()));
         into.push(arrays.collect());
-        return Some(Dynamic::from(Tensor(Array::from_int(0))));
+        return Some(Dynamic::from(Tensor::new(Array::from_int(0))));
     }
     let fields = map.iter();
     let map: Option<Map> = fields

@@ -249,7 +249,10 @@ mod functions {
             }
             let values = rl::advantages(&reward_rows(&rewards)?, group, &settings)?;
             let values: Vec<f32> = values.into_iter().map(|a| a as f32).collect();
-            Ok(Tensor(Array::from_slice(&values, &[values.len() as i32])))
+            Ok(Tensor::new(Array::from_slice(
+                &values,
+                &[values.len() as i32],
+            )))
         };
         compute().at(&ctx)
     }
@@ -297,7 +300,7 @@ mod functions {
             };
             rl::loss::loss(&inputs, &settings)
         })?;
-        let tensor = |array: Array| Dynamic::from(Tensor(array));
+        let tensor = |array: Array| Dynamic::from(Tensor::new(array));
         let metrics = metrics.into_iter();
         let metrics: Map = metrics.map(|(name, a)| (name.into(), tensor(a))).collect();
         let mut result = Map::new();

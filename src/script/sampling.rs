@@ -86,7 +86,7 @@ mod members {
             let [b, _] = dims2(&logits.0, "logits")?;
             let mut host = s.host.borrow_mut();
             let uniforms: Vec<f32> = (0..b).map(|_| host.uniform()).collect();
-            Ok(Tensor(s.inner.draw(&logits.0, &uniforms)?.tokens))
+            Ok(Tensor::new(s.inner.draw(&logits.0, &uniforms)?.tokens))
         };
         draw().at(&ctx)
     }
@@ -104,7 +104,7 @@ mod members {
         s: &mut Sampler,
         logprobs: Tensor,
     ) -> Answer<Tensor> {
-        s.inner.filter(&logprobs.0).map(Tensor).at(&ctx)
+        s.inner.filter(&logprobs.0).map(Tensor::new).at(&ctx)
     }
 }
 
@@ -121,7 +121,7 @@ mod filters {
     pub fn top_p(ctx: NativeCallContext, logprobs: Tensor, p: Dynamic) -> Answer<Tensor> {
         number(&p, "top_p")
             .and_then(|p| sampling::top_p(&logprobs.0, p))
-            .map(Tensor)
+            .map(Tensor::new)
             .at(&ctx)
     }
 
@@ -135,7 +135,7 @@ mod filters {
     pub fn top_k(ctx: NativeCallContext, logprobs: Tensor, k: INT) -> Answer<Tensor> {
         int(k)
             .and_then(|k| sampling::top_k(&logprobs.0, k))
-            .map(Tensor)
+            .map(Tensor::new)
             .at(&ctx)
     }
 
@@ -162,7 +162,7 @@ mod filters {
     ) -> Answer<Tensor> {
         let filter = || {
             let (p, keep) = (number(&p, "min_p")?, int(min_tokens_to_keep)?);
-            sampling::min_p(&logprobs.0, p, keep).map(Tensor)
+            sampling::min_p(&logprobs.0, p, keep).map(Tensor::new)
         };
         filter().at(&ctx)
     }

@@ -13,10 +13,27 @@ use mlx_rs::ops;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, INT, NativeCallContext, Position};
 use std::ops::{Range, RangeInclusive};
+use std::rc::Rc;
 
 /// An array as a script's value; a copy is a handle until one of the two is changed.
 #[derive(Clone, Debug)]
-pub struct Tensor(pub Array);
+pub struct Tensor(
+    /// Counted here, since a copy of MLX's handle costs two allocations and each use of a variable
+    /// makes one.
+    pub Rc<Array>,
+);
+
+impl Tensor {
+    /// A tensor that holds this array.
+    pub fn new(array: Array) -> Self {
+        Self(Rc::new(array))
+    }
+
+    /// A handle to the array for those who keep one.
+    pub fn array(&self) -> Array {
+        (*self.0).clone()
+    }
+}
 
 /// Registers the type, its members, operators and indexing.
 pub fn register(engine: &mut Engine) {
@@ -37,7 +54,7 @@ fn text(t: &mut Tensor) -> String {
 /// makes floats, as in MLX.
 pub fn beside(value: &Dynamic, like: &Array) -> Result<Array> {
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return Ok(tensor.0.clone());
+        return Ok(tensor.array());
     }
     if let Ok(whole) = value.as_int() {
         let plain = match i32::try_from(whole) {
@@ -89,7 +106,7 @@ fn pick(value: &Dynamic) -> Result<Pick> {
         return Ok(Pick::Range(*range.start(), range.end() + 1));
     }
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        let index = tensor.0.clone();
+        let index = tensor.array();
         return Ok(match index.dtype() {
             Dtype::Bool => Pick::Mask(index),
             _ => Pick::Take(index),
@@ -117,7 +134,7 @@ mod members {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn tensor(ctx: NativeCallContext, value: Dynamic) -> Answer<Tensor> {
-        from_value(&value).map(Tensor).at(&ctx)
+        from_value(&value).map(Tensor::new).at(&ctx)
     }
 
     /// A tensor of an element type: `"float32"`, `"bfloat16"`, `"int32"` and so on.
@@ -131,7 +148,7 @@ mod members {
     pub fn tensor_of(ctx: NativeCallContext, value: Dynamic, dtype: &str) -> Answer<Tensor> {
         let make = || -> Result<Tensor> {
             let wanted = crate::tensor::dtype::parse(dtype)?;
-            Ok(Tensor(from_value(&value)?.as_dtype(wanted)?))
+            Ok(Tensor::new(from_value(&value)?.as_dtype(wanted)?))
         };
         make().at(&ctx)
     }
@@ -199,7 +216,10 @@ mod members {
     /// ```
     #[rhai_fn(global, get = "T", pure, return_raw)]
     pub fn transposed(ctx: NativeCallContext, a: &mut Tensor) -> Answer<Tensor> {
-        a.0.transpose().map(Tensor).map_err(Error::from).at(&ctx)
+        a.0.transpose()
+            .map(Tensor::new)
+            .map_err(Error::from)
+            .at(&ctx)
     }
 
     /// The one value of a tensor with one element, as a number or a boolean.
@@ -352,7 +372,7 @@ impl IntoIterator for Tensor {
         let rows = 0..i64::from(self.0.shape()[0]);
         Box::new(rows.map(move |row| {
             let row = get(&self.0, &[Pick::At(row)]);
-            row.map(Tensor)
+            row.map(Tensor::new)
                 .map_err(|error| raise(error, Position::NONE))
         }))
     }

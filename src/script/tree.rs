@@ -7,7 +7,7 @@ use rhai::{Array as List, Dynamic, Map};
 
 /// The same form with every tensor replaced, in order: lists as they are, maps by key.
 pub fn rebuild(value: &Dynamic, visit: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Dynamic> {
-    let mut tensor = |array: &Array| Ok(Dynamic::from(Tensor(visit(array)?)));
+    let mut tensor = |array: &Array| Ok(Dynamic::from(Tensor::new(visit(array)?)));
     replace(value, &mut tensor)
 }
 
@@ -53,7 +53,7 @@ pub fn leaves(value: &Dynamic) -> Result<Vec<Array>> {
 /// Every tensor, whatever stands beside them.
 pub fn tensors_in(value: &Dynamic) -> Vec<Array> {
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return vec![tensor.0.clone()];
+        return vec![tensor.array()];
     }
     if let Some(list) = value.read_lock::<List>() {
         return list.iter().flat_map(tensors_in).collect();

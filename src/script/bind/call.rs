@@ -101,7 +101,7 @@ impl<'a> Call<'a> {
     pub fn tensor(&self, i: usize) -> Result<Array> {
         let value = self.get(i);
         if let Some(tensor) = value.read_lock::<Tensor>() {
-            return Ok(tensor.0.clone());
+            return Ok(tensor.array());
         }
         if float(value).is_some() || value.is_bool() || value.is_array() {
             return from_value(value);

@@ -15,7 +15,7 @@ pub trait Reply {
 impl Reply for Array {
     fn reply(self) -> Result<Dynamic> {
         mlx::graph::admit(&self)?;
-        Ok(Dynamic::from(Tensor(self)))
+        Ok(Dynamic::from(Tensor::new(self)))
     }
 }
 
@@ -60,7 +60,7 @@ pub fn tensor(ctx: &NativeCallContext, make: impl FnOnce() -> Result<Array>) -> 
     let made = || {
         let array = make()?;
         mlx::graph::admit(&array)?;
-        Ok(Tensor(array))
+        Ok(Tensor::new(array))
     };
     made().at(ctx)
 }

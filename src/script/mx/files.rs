@@ -232,7 +232,7 @@ fn metadata(c: &Call) -> Result<Map> {
 
 fn meta(name: &str, value: &Dynamic) -> Result<Meta> {
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return Ok(Meta::Array(tensor.0.clone()));
+        return Ok(Meta::Array(tensor.array()));
     }
     if let Some(list) = value.read_lock::<List>() {
         if !list.is_empty() && list.iter().all(Dynamic::is_string) {
