@@ -3,7 +3,7 @@
 use super::activations::{at_least, at_most, plus, times, whole};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, autograd::stop_gradient};
-use crate::tensor::{index::check_index, scalar};
+use crate::tensor::{index::Positions, scalar};
 use mlx_rs::ops;
 
 /// What becomes of the losses of the elements.
@@ -46,6 +46,14 @@ fn same_shape(a: &Array, b: &Array, what: &'static str) -> Result<()> {
     }
 }
 
+/// What cross-entropy compares with.
+pub enum Targets {
+    /// The right class at each place.
+    Classes(Positions),
+    /// The probability of each class at each place.
+    Probabilities(Array),
+}
+
 /// Cross-entropy of logits with classes, or with probabilities over them, in nats.
 ///
 /// # Shapes
@@ -54,7 +62,7 @@ fn same_shape(a: &Array, b: &Array, what: &'static str) -> Result<()> {
 /// - returns: the shape without `axis`
 pub fn cross_entropy(
     logits: &Array,
-    targets: &Array,
+    targets: &Targets,
     axis: i32,
     label_smoothing: f64,
 ) -> Result<Array> {
@@ -68,11 +76,12 @@ pub fn cross_entropy(
     }
     let largest = stop_gradient(&logits.max_axis(axis, true)?)?;
     let logits = logits.subtract(largest)?;
-    let score = if targets.ndim() == logits.ndim() {
-        same_shape(&logits, targets, "probabilities to predict")?;
-        logits.multiply(targets)?.sum_axis(axis, false)?
-    } else {
-        chosen(&logits, targets, axis)?
+    let score = match targets {
+        Targets::Probabilities(targets) => {
+            same_shape(&logits, targets, "probabilities to predict")?;
+            logits.multiply(targets)?.sum_axis(axis, false)?
+        }
+        Targets::Classes(targets) => chosen(&logits, targets, axis)?,
     };
     let normalizer = logits.logsumexp_axis(axis, false)?;
     if label_smoothing == 0.0 {
@@ -84,7 +93,7 @@ pub fn cross_entropy(
 }
 
 /// The values that classes point at on an axis.
-fn chosen(values: &Array, classes: &Array, axis: i32) -> Result<Array> {
+fn chosen(values: &Array, classes: &Positions, axis: i32) -> Result<Array> {
     let rank = values.ndim() as i32;
     let at = if axis < 0 { axis + rank } else { axis };
     let mut expected = values.shape().to_vec();
@@ -96,6 +105,7 @@ fn chosen(values: &Array, classes: &Array, axis: i32) -> Result<Array> {
         ));
     }
     let count = expected.remove(at as usize);
+    let classes = classes.within(count, "the classes")?;
     if classes.shape() != expected {
         return Err(Error::shape(
             "classes to predict",
@@ -103,7 +113,7 @@ fn chosen(values: &Array, classes: &Array, axis: i32) -> Result<Array> {
             classes.shape(),
         ));
     }
-    let classes = check_index(classes, count, "the classes")?.expand_dims(at)?;
+    let classes = classes.expand_dims(at)?;
     Ok(values.take_along_axis(classes, at)?.squeeze_axes(&[at])?)
 }
 
@@ -137,7 +147,7 @@ pub fn mse(predictions: &Array, targets: &Array) -> Result<Array> {
 }
 
 /// The negative of the log-probability of each class.
-pub fn nll(logprobs: &Array, targets: &Array, axis: i32) -> Result<Array> {
+pub fn nll(logprobs: &Array, targets: &Positions, axis: i32) -> Result<Array> {
     Ok(chosen(logprobs, targets, axis)?.negative()?)
 }
 

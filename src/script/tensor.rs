@@ -7,11 +7,12 @@ use super::lists::{from_value, to_list, to_value};
 use super::settings::float;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
-use crate::tensor::index::{Pick, get, set};
+use crate::tensor::index::{Pick, Positions, get, set};
 use crate::tensor::{display, dtype, scalar};
 use mlx_rs::ops;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, INT, NativeCallContext, Position};
+use std::cell::OnceCell;
 use std::ops::{Range, RangeInclusive};
 use std::rc::Rc;
 
@@ -21,17 +22,49 @@ pub struct Tensor(
     /// Counted here, since a copy of MLX's handle costs two allocations and each use of a variable
     /// makes one.
     pub Rc<Array>,
+    Ends,
 );
+
+/// The smallest and the largest of integers, once somebody had to know: looking computes them, and
+/// a loop that uses the same indices again should not wait for that each time.
+type Ends = Option<Rc<OnceCell<Option<(i64, i64)>>>>;
 
 impl Tensor {
     /// A tensor that holds this array.
     pub fn new(array: Array) -> Self {
-        Self(Rc::new(array))
+        let dtype = array.dtype();
+        let is_index = !dtype.is_inexact() && dtype != Dtype::Bool;
+        Self(Rc::new(array), is_index.then(Rc::default))
+    }
+
+    /// The same, of a tensor with the very elements in another form.
+    pub fn has_elements_of(mut self, other: &Self) -> Self {
+        self.1.clone_from(&other.1);
+        self
     }
 
     /// A handle to the array for those who keep one.
     pub fn array(&self) -> Array {
         (*self.0).clone()
+    }
+
+    /// Its elements as positions.
+    ///
+    /// # Errors
+    /// Elements that are not integers; MLX's.
+    pub fn positions(&self) -> Result<Positions> {
+        let array = self.array();
+        let Some(cell) = &self.1 else {
+            return Positions::new(array);
+        };
+        let ends = match cell.get() {
+            Some(ends) => *ends,
+            None => {
+                let ends = Positions::ends(&array)?;
+                *cell.get_or_init(|| ends)
+            }
+        };
+        Ok(Positions::known(array, ends))
     }
 }
 
@@ -106,10 +139,9 @@ fn pick(value: &Dynamic) -> Result<Pick> {
         return Ok(Pick::Range(*range.start(), range.end() + 1));
     }
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        let index = tensor.array();
-        return Ok(match index.dtype() {
-            Dtype::Bool => Pick::Mask(index),
-            _ => Pick::Take(index),
+        return Ok(match tensor.0.dtype() {
+            Dtype::Bool => Pick::Mask(tensor.array()),
+            _ => Pick::Take(tensor.positions()?),
         });
     }
     Err(Error::value(

@@ -12,10 +12,60 @@ pub enum Pick {
     At(i64),
     /// Positions from `start` up to, not including, `stop`, cut to what is there.
     Range(i64, i64),
-    /// The positions in an integer array; its shape takes the place of the axis.
-    Take(Array),
+    /// Positions; their shape takes the place of the axis.
+    Take(Positions),
     /// Where a boolean array is true; one axis takes the place of those that it covers.
     Mask(Array),
+}
+
+/// Integers as positions of an axis. MLX does not check them, and would read what is not the
+/// array's, so their ends are known before they are used.
+#[derive(Clone, Debug)]
+pub struct Positions {
+    array: Array,
+    ends: Option<(i64, i64)>,
+}
+
+impl Positions {
+    /// Computes the array and looks at its elements.
+    ///
+    /// # Errors
+    /// Elements that are not integers; MLX's.
+    pub fn new(array: Array) -> Result<Self> {
+        let ends = Self::ends(&array)?;
+        Ok(Self { array, ends })
+    }
+
+    /// An array whose ends are known: see [`Positions::ends`].
+    pub fn known(array: Array, ends: Option<(i64, i64)>) -> Self {
+        Self { array, ends }
+    }
+
+    /// The smallest and the largest element; `None` of an array without elements.
+    ///
+    /// # Errors
+    /// As [`Positions::new`].
+    pub fn ends(array: &Array) -> Result<Option<(i64, i64)>> {
+        if array.dtype().is_inexact() || array.dtype() == Dtype::Bool {
+            let found = crate::tensor::dtype::name(array.dtype());
+            return Err(Error::value("index", found, "an integer tensor"));
+        }
+        let elements = values::integers(array)?;
+        let ends = elements.iter().min().zip(elements.iter().max());
+        Ok(ends.map(|(low, high)| (*low, *high)))
+    }
+
+    /// The array, if it is inside of an axis of this size; negative positions count from the end.
+    ///
+    /// # Errors
+    /// A position outside.
+    pub fn within(&self, size: i32, axis: impl Display) -> Result<&Array> {
+        if let Some((low, high)) = self.ends {
+            position(low, size, &axis)?;
+            position(high, size, &axis)?;
+        }
+        Ok(&self.array)
+    }
 }
 
 /// The part of size `sizes` that starts at the positions `start` of `axes`.
@@ -86,10 +136,10 @@ pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
                 part = range(&part, axis, start, stop)?;
                 axis += 1;
             }
-            Pick::Take(index) => {
-                let index = check_index(index, part.shape()[axis], axis)?;
+            Pick::Take(positions) => {
+                let index = positions.within(part.shape()[axis], axis)?;
+                part = part.take_axis(index, axis as i32)?;
                 axis += index.ndim();
-                part = part.take_axis(&index, (axis - index.ndim()) as i32)?;
             }
             Pick::Mask(mask) => {
                 part = where_true(&part, mask, axis)?;
@@ -231,21 +281,6 @@ fn bounds(start: i64, stop: i64, size: i32) -> (i32, i32) {
     (start as i32, stop.max(start) as i32)
 }
 
-/// MLX does not check indices, so this does.
-pub fn check_index(index: &Array, size: i32, axis: impl Display) -> Result<Array> {
-    if index.dtype().is_float() || index.dtype() == Dtype::Bool {
-        return Err(Error::value(
-            format!("index of axis {axis}"),
-            crate::tensor::dtype::name(index.dtype()),
-            "an integer tensor",
-        ));
-    }
-    for at in values::integers(index)? {
-        position(at, size, &axis)?;
-    }
-    Ok(index.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,13 +304,13 @@ mod tests {
         );
         let rows = Array::from_slice(&[2i32, 0], &[2]);
         assert_eq!(
-            pick(&[Pick::Take(rows), Pick::At(0)]),
+            pick(&[Pick::Take(Positions::new(rows).unwrap()), Pick::At(0)]),
             (vec![2], vec![8, 0])
         );
         assert!(get(&grid(), &[Pick::At(3)]).is_err());
         assert!(get(&grid(), &[Pick::At(0), Pick::At(0), Pick::At(0)]).is_err());
         let outside = Array::from_slice(&[7i32], &[1]);
-        assert!(get(&grid(), &[Pick::Take(outside)]).is_err());
+        assert!(get(&grid(), &[Pick::Take(Positions::new(outside).unwrap())]).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::script::convert::{self, brief};
 use crate::script::lists::from_value;
 use crate::script::settings::float;
 use crate::script::tensor::{Tensor, beside};
-use crate::tensor::{check_size, dtype};
+use crate::tensor::{check_size, dtype, index::Positions};
 use rhai::{Array as List, Dynamic, Map, NativeCallContext};
 
 /// The arguments of one call.
@@ -107,6 +107,14 @@ impl<'a> Call<'a> {
             return from_value(value);
         }
         Err(self.wrong(i, "a tensor, a number, or a list of numbers"))
+    }
+
+    /// Integers as positions; those of a tensor are looked at once only.
+    pub fn positions(&self, i: usize) -> Result<Positions> {
+        match self.get(i).read_lock::<Tensor>() {
+            Some(tensor) => tensor.positions(),
+            None => Positions::new(self.tensor(i)?),
+        }
     }
 
     /// A tensor that may be left out.

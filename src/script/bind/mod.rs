@@ -15,6 +15,7 @@ pub use signature::Spec;
 use super::error::At;
 use super::tensor::Tensor;
 use crate::error::Result;
+use crate::mlx::{self, Array};
 use rhai::{Array as List, Dynamic, FuncRegistration, Module, NativeCallContext};
 use rhai::{RhaiFunc, Shared};
 use std::any::TypeId;
@@ -60,6 +61,26 @@ impl Binder {
             ..Spec::new(signature)
         };
         define(&mut self.module, spec, doc, example, body);
+    }
+
+    /// A [`method`](Self::method) that gives the elements of its tensor in another form.
+    pub fn view(
+        &mut self,
+        signature: &str,
+        doc: &str,
+        example: &str,
+        body: impl Fn(&Call) -> Result<Array> + Clone + 'static,
+    ) {
+        let same_elements = move |c: &Call| -> Result<Dynamic> {
+            let made = body(c)?;
+            mlx::graph::admit(&made)?;
+            let made = Tensor::new(made);
+            Ok(Dynamic::from(match c.get(0).read_lock::<Tensor>() {
+                Some(tensor) => made.has_elements_of(&tensor),
+                None => made,
+            }))
+        };
+        self.method(signature, doc, example, same_elements);
     }
 
     /// A function of the module that is a method of tensors as well.

@@ -326,7 +326,7 @@ fn parts(b: &mut Binder) {
             |c| raw::conjugate(&c.tensor(0)?),
         );
     }
-    b.method(
+    b.view(
         "stop_gradient(a: Tensor) -> Tensor",
         "The same values, through which no gradient passes.",
         "let g = mx::grad(|x| (mx::stop_gradient(x) * x).sum(), [tensor([3.0])]);
@@ -345,7 +345,7 @@ fn parts(b: &mut Binder) {
         "assert_eq(tensor([1.0]).view(\"int32\"), [1065353216]);",
         |c| Ok(c.tensor(0)?.view_dtype(c.dtype(1)?)?),
     );
-    b.method(
+    b.view(
         "contiguous(a: Tensor) -> Tensor",
         "The same elements in row-major order in memory.",
         "assert_eq(mx::contiguous(tensor([[1, 2], [3, 4]]).T), [[1, 3], [2, 4]]);",

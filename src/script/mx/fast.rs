@@ -44,8 +44,8 @@ pub fn bindings() -> Binder {
         |c| {
             let logits = c.tensor(0)?;
             let vocab = logits.shape().last().copied().unwrap_or(0);
-            let targets = crate::tensor::index::check_index(&c.tensor(1)?, vocab, "the classes")?;
-            raw::fast_cross_entropy(&logits, &targets)
+            let targets = c.positions(1)?;
+            raw::fast_cross_entropy(&logits, targets.within(vocab, "the classes")?)
         },
     );
     b

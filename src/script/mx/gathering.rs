@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::mlx::Array;
 use crate::script::bind::{Binder, Call};
-use crate::tensor::index::{check_index, get_at, set_at};
+use crate::tensor::index::{get_at, set_at};
 use mlx_rs::ops::{self, indexing};
 
 /// Puts the functions into `mx`.
@@ -116,7 +116,8 @@ fn taking(b: &mut Binder) {
         |c| {
             let (a, axis) = along(c, 2)?;
             let size = size(c, 2, &a, axis)?;
-            let indices = check_index(&c.tensor(1)?, size, axis)?;
+            let indices = c.positions(1)?;
+            let indices = indices.within(size, axis)?;
             Ok(a.take_axis(indices, axis)?)
         },
     );
@@ -127,8 +128,9 @@ fn taking(b: &mut Binder) {
         |c| {
             let (a, axis) = along(c, 2)?;
             let size = size(c, 2, &a, axis)?;
-            let indices = check_index(&c.tensor(1)?, size, axis)?;
-            Ok(indexing::take_along_axis(&a, &indices, axis)?)
+            let indices = c.positions(1)?;
+            let indices = indices.within(size, axis)?;
+            Ok(indexing::take_along_axis(&a, indices, axis)?)
         },
     );
     b.method(
@@ -139,10 +141,11 @@ fn taking(b: &mut Binder) {
             let whole = c.tensor(0)?;
             let (a, axis) = along(c, 3)?;
             let size = size(c, 3, &a, axis)?;
-            let indices = check_index(&c.tensor(1)?, size, axis)?;
+            let indices = c.positions(1)?;
+            let indices = indices.within(size, axis)?;
             let values = c.like(2, &a)?.as_dtype(a.dtype())?;
             let values = ops::broadcast_to(values, indices.shape())?;
-            let changed = indexing::put_along_axis(&a, &indices, values, axis)?;
+            let changed = indexing::put_along_axis(&a, indices, values, axis)?;
             Ok(changed.reshape(whole.shape())?)
         },
     );
@@ -196,7 +199,8 @@ fn scatter(c: &Call, f: Scatter, a: &Array, axis: i32) -> Result<Array> {
     } else {
         axis
     };
-    let indices = check_index(&c.tensor(1)?, size, axis)?;
+    let indices = c.positions(1)?;
+    let indices = indices.within(size, axis)?;
     // MLX wants the shape of the indices, then the shape of the slices with the axis at size 1.
     let mut slices = a.shape().to_vec();
     slices[axis as usize] = 1;

@@ -128,8 +128,8 @@ fn gathered(b: &mut Binder) {
         |c| {
             let (a, b) = (c.tensor(0)?, c.tensor(1)?);
             let inner = a.shape().last().copied().unwrap_or(0);
-            let ends = crate::tensor::index::check_index(&c.tensor(2)?, inner + 1, "the inner axis")?;
-            Ok(ops::segmented_mm(a, b, ends)?)
+            let ends = c.positions(2)?;
+            Ok(ops::segmented_mm(a, b, ends.within(inner + 1, "the inner axis")?)?)
         },
     );
     b.function(
@@ -147,12 +147,13 @@ fn gathered(b: &mut Binder) {
 
 /// Indices of matrices, which MLX does not check.
 pub fn matrix_indices(c: &Call, i: usize, of: &Array) -> Result<Option<Array>> {
-    let Some(indices) = c.optional_tensor(i)? else {
+    if !c.has(i) {
         return Ok(None);
-    };
+    }
     let batch = &of.shape()[..of.ndim().saturating_sub(2)];
     let count = batch.iter().product();
-    let indices = crate::tensor::index::check_index(&indices, count, "the matrices")?;
+    let indices = c.positions(i)?;
+    let indices = indices.within(count, "the matrices")?;
     Ok(Some(indices.as_dtype(crate::mlx::Dtype::Uint32)?))
 }
 

@@ -17,25 +17,25 @@ pub fn register(b: &mut Binder) {
 }
 
 fn shape(b: &mut Binder) {
-    b.method(
+    b.view(
         "reshape(a: Tensor, shape: list) -> Tensor",
         "The same elements, in row-major order, in another shape; one size may be -1.",
         "assert_eq(mx::reshape(tensor([1, 2, 3, 4]), [2, -1]), [[1, 2], [3, 4]]);",
         |c| Ok(c.tensor(0)?.reshape(&c.ints(1)?)?),
     );
-    b.method(
+    b.view(
         "flatten(a: Tensor, start_axis: integer = 0, end_axis: integer = -1) -> Tensor",
         "The axes from `start_axis` to `end_axis` as one.",
         "assert_eq(mx::flatten(tensor([[1, 2], [3, 4]])), [1, 2, 3, 4]);",
         |c| Ok(c.tensor(0)?.flatten(c.int(1)?, c.int(2)?)?),
     );
-    b.method(
+    b.view(
         "unflatten(a: Tensor, axis: integer, shape: list) -> Tensor",
         "One axis as several.",
         "assert_eq(mx::unflatten(tensor([1, 2, 3, 4]), 0, [2, 2]), [[1, 2], [3, 4]]);",
         |c| Ok(ops::unflatten(c.tensor(0)?, c.int(1)?, &c.ints(2)?)?),
     );
-    b.method(
+    b.view(
         "broadcast_to(a: Tensor, shape: list) -> Tensor",
         "Repeated to fill a shape, without a copy.",
         "assert_eq(mx::broadcast_to(tensor([1, 2]), [2, 2]), [[1, 2], [1, 2]]);",
@@ -143,7 +143,7 @@ fn as_strided(c: &Call) -> Result<Array> {
 fn order(b: &mut Binder) {
     // The last is another name of the first in MLX, for any number of axes.
     for name in ["transpose", "permute_dims", "matrix_transpose"] {
-        b.method(
+        b.view(
             &format!("{name}(a: Tensor, axes: list = ()) -> Tensor"),
             "The axes in a given order, or in reverse; also `a.T`.",
             &format!("assert_eq(mx::{name}(tensor([[1, 2], [3, 4]])), [[1, 3], [2, 4]]);"),
@@ -156,13 +156,13 @@ fn order(b: &mut Binder) {
             },
         );
     }
-    b.method(
+    b.view(
         "swapaxes(a: Tensor, axis1: integer, axis2: integer) -> Tensor",
         "With two axes exchanged.",
         "assert_eq(mx::swapaxes(mx::zeros([2, 3, 4]), 0, 2).shape, [4, 3, 2]);",
         |c| Ok(c.tensor(0)?.swap_axes(c.int(1)?, c.int(2)?)?),
     );
-    b.method(
+    b.view(
         "moveaxis(a: Tensor, source: integer, destination: integer) -> Tensor",
         "With one axis moved to another place.",
         "assert_eq(mx::moveaxis(mx::zeros([2, 3, 4]), 0, -1).shape, [3, 4, 2]);",
@@ -194,13 +194,13 @@ fn order(b: &mut Binder) {
 }
 
 fn axes(b: &mut Binder) {
-    b.method(
+    b.view(
         "expand_dims(a: Tensor, axis: integer or list) -> Tensor",
         "With new axes of size 1.",
         "assert_eq(mx::expand_dims(tensor([1, 2]), 0), [[1, 2]]);",
         |c| Ok(ops::expand_dims_axes(c.tensor(0)?, &c.ints(1)?)?),
     );
-    b.method(
+    b.view(
         "squeeze(a: Tensor, axis: integer or list = ()) -> Tensor",
         "Without the given axes of size 1, or without all of them.",
         "assert_eq(mx::squeeze(tensor([[1, 2]])), [1, 2]);",

@@ -44,8 +44,7 @@ fn linear(b: &mut Binder) {
                 weight: c.tensor(1)?,
             };
             let rows = table.weight.shape().first().copied().unwrap_or(0);
-            let ids = crate::tensor::index::check_index(&c.tensor(0)?, rows, "the table")?;
-            table.forward(&ids)
+            table.forward(c.positions(0)?.within(rows, "the table")?)
         },
     );
 }

@@ -41,7 +41,13 @@ fn of_classes(b: &mut Binder) {
          assert_close(loss, [0.693147], 1e-5);",
         |c| {
             let (axis, smoothing) = (c.int(3)?, c.float(4)?);
-            let loss = native::cross_entropy(&c.tensor(0)?, &c.tensor(1)?, axis, smoothing)?;
+            let (logits, targets) = (c.tensor(0)?, c.tensor(1)?);
+            let targets = if targets.ndim() == logits.ndim() {
+                native::Targets::Probabilities(targets)
+            } else {
+                native::Targets::Classes(c.positions(1)?)
+            };
+            let loss = native::cross_entropy(&logits, &targets, axis, smoothing)?;
             reduced(c, 5, weighted(c, 2, loss)?)
         },
     );
@@ -60,7 +66,7 @@ fn of_classes(b: &mut Binder) {
         "The negative log-probability of each class: inputs `[.., V]`, targets integers `[..]`.",
         "assert_eq(nn::nll_loss(tensor([[-1.0, -2.0]]), tensor([1])), [2]);",
         |c| {
-            let loss = native::nll(&c.tensor(0)?, &c.tensor(1)?, c.int(2)?)?;
+            let loss = native::nll(&c.tensor(0)?, &c.positions(1)?, c.int(2)?)?;
             reduced(c, 3, loss)
         },
     );
