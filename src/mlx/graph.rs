@@ -18,22 +18,29 @@ thread_local! {
 
 /// Takes note of a script's result: refuses what cannot fit, and now and then evaluates.
 ///
+/// An array without elements is made anew: MLX need not compute it, and divides by the size of an
+/// empty axis in sorts and running sums, which ends the process.
+///
 /// # Errors
 /// An array larger than the machine's memory; MLX's, if evaluation fails.
-pub fn admit(a: &Array) -> Result<()> {
-    if a.size() >= LARGE {
+pub fn admit(a: Array) -> Result<Array> {
+    let size = a.size();
+    if size == 0 {
+        return Ok(mlx_rs::ops::zeros_dtype(a.shape(), a.dtype())?);
+    }
+    if size >= LARGE {
         check_fits(a.shape(), a.item_size())?;
     }
     // Inside a gradient the graph is wanted, and ends with it.
     if autograd::is_tracing() {
-        return Ok(());
+        return Ok(a);
     }
     let waiting = WAITING.get() + 1;
     WAITING.set(waiting % PATIENCE);
-    if waiting < PATIENCE {
-        return Ok(());
+    if waiting >= PATIENCE {
+        super::eval([&a])?;
     }
-    super::eval([a])
+    Ok(a)
 }
 
 /// Smaller arrays fit anywhere.

@@ -72,9 +72,7 @@ impl Binder {
         body: impl Fn(&Call) -> Result<Array> + Clone + 'static,
     ) {
         let same_elements = move |c: &Call| -> Result<Dynamic> {
-            let made = body(c)?;
-            mlx::graph::admit(&made)?;
-            let made = Tensor::new(made);
+            let made = Tensor::new(mlx::graph::admit(body(c)?)?);
             Ok(Dynamic::from(match c.get(0).read_lock::<Tensor>() {
                 Some(tensor) => made.has_elements_of(&tensor),
                 None => made,

@@ -14,8 +14,7 @@ pub trait Reply {
 
 impl Reply for Array {
     fn reply(self) -> Result<Dynamic> {
-        mlx::graph::admit(&self)?;
-        Ok(Dynamic::from(Tensor::new(self)))
+        Ok(Dynamic::from(Tensor::new(mlx::graph::admit(self)?)))
     }
 }
 
@@ -57,10 +56,6 @@ impl Reply for Dynamic {
 
 /// What a binding of another form answers, through the same gate as every tensor.
 pub fn tensor(ctx: &NativeCallContext, make: impl FnOnce() -> Result<Array>) -> Answer<Tensor> {
-    let made = || {
-        let array = make()?;
-        mlx::graph::admit(&array)?;
-        Ok(Tensor::new(array))
-    };
+    let made = || Ok(Tensor::new(mlx::graph::admit(make()?)?));
     made().at(ctx)
 }
