@@ -61,6 +61,11 @@ fn map_of(row: &Row) -> Dynamic {
     from_json(&Value::Object(row.fields.clone()))
 }
 
+/// A number of rows.
+fn row_count(what: &'static str, n: INT) -> Result<usize> {
+    usize::try_from(n).map_err(|_| Error::value(what, n, "at least 0 rows"))
+}
+
 #[export_module]
 mod functions {
     /// A dataset of a list of maps.
@@ -181,9 +186,9 @@ mod members {
     /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
     /// assert_eq(d.take(2).len(), 2);
     /// ```
-    #[rhai_fn(global, name = "take", pure)]
-    pub fn take_rows(d: &mut Dataset, n: INT) -> Dataset {
-        d.take(n.max(0) as usize)
+    #[rhai_fn(global, name = "take", pure, return_raw)]
+    pub fn take_rows(ctx: NativeCallContext, d: &mut Dataset, n: INT) -> Answer<Dataset> {
+        row_count("take", n).map(|n| d.take(n)).at(&ctx)
     }
 
     /// A dataset of all but the first `n` rows.
@@ -192,9 +197,9 @@ mod members {
     /// let d = data::rows([#{ prompt: "1+1=" }, #{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
     /// assert_eq(d.skip(2)[0].prompt, "1+3=");
     /// ```
-    #[rhai_fn(global, pure)]
-    pub fn skip(d: &mut Dataset, n: INT) -> Dataset {
-        d.skip(n.max(0) as usize)
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn skip(ctx: NativeCallContext, d: &mut Dataset, n: INT) -> Answer<Dataset> {
+        row_count("skip", n).map(|n| d.skip(n)).at(&ctx)
     }
 
     /// A dataset of these rows, then those.

@@ -88,7 +88,7 @@ pub fn one_or_list(mut list: Vec<Completion>) -> Dynamic {
 pub struct Pieces<'a> {
     ctx: &'a NativeCallContext<'a>,
     f: FnPtr,
-    tokenizer: Option<crate::text::Tokenizer>,
+    tokenizer: crate::text::Tokenizer,
     ids: Vec<i32>,
     shown: usize,
 }
@@ -98,7 +98,7 @@ impl<'a> Pieces<'a> {
     pub fn new(
         ctx: &'a NativeCallContext<'a>,
         f: FnPtr,
-        tokenizer: Option<crate::text::Tokenizer>,
+        tokenizer: crate::text::Tokenizer,
     ) -> Self {
         Self {
             ctx,
@@ -108,23 +108,36 @@ impl<'a> Pieces<'a> {
             shown: 0,
         }
     }
+
+    /// Passes on what was held back, when no more will come.
+    pub fn finish(mut self) -> Result<()> {
+        let text = self.tokenizer.decode(&self.ids)?;
+        self.show(&text)
+    }
+
+    fn show(&mut self, text: &str) -> Result<()> {
+        // What was shown may not be the beginning of what is: some decoders tidy up spaces.
+        let Some(piece) = text.get(self.shown..).filter(|piece| !piece.is_empty()) else {
+            return Ok(());
+        };
+        self.shown = text.len();
+        let piece = Dynamic::from(piece.to_string());
+        let answer: std::result::Result<Dynamic, _> = self.f.call_raw(self.ctx, None, [piece]);
+        answer.map(drop).map_err(callback)
+    }
 }
 
 impl Observer for Pieces<'_> {
     fn token(&mut self, row: usize, id: i32) -> Result<()> {
-        let Some(tokenizer) = self.tokenizer.as_ref().filter(|_| row == 0) else {
-            return Ok(());
-        };
-        self.ids.push(id);
-        let text = tokenizer.decode(&self.ids)?;
-        // An unfinished character is held back until its last byte has come.
-        if text.ends_with('\u{fffd}') || text.len() <= self.shown {
+        if row > 0 {
             return Ok(());
         }
-        let piece = text[self.shown..].to_string();
-        self.shown = text.len();
-        let answer: std::result::Result<Dynamic, _> =
-            self.f.call_raw(self.ctx, None, [Dynamic::from(piece)]);
-        answer.map(drop).map_err(callback)
+        self.ids.push(id);
+        let text = self.tokenizer.decode(&self.ids)?;
+        // An unfinished character is held back until its last byte has come.
+        match text.ends_with('\u{fffd}') {
+            true => Ok(()),
+            false => self.show(&text),
+        }
     }
 }

@@ -33,6 +33,19 @@ fn config(value: &Dynamic, tokenizer: Option<&text::Tokenizer>) -> Result<Config
     Config::from_json(json)
 }
 
+/// The element type of a model's weights.
+fn of_weights(name: &str) -> Result<Dtype> {
+    let dtype = dtype::parse(name)?;
+    match dtype.is_float() {
+        true => Ok(dtype),
+        false => Err(Error::setting(
+            "dtype",
+            name,
+            "float32, bfloat16 or float16",
+        )),
+    }
+}
+
 #[export_module]
 mod functions {
     /// A Qwen3 with random weights: a preset (`"0.6b"`) or a map of `config.json` keys.
@@ -57,19 +70,11 @@ mod functions {
         let (seed, dtype, tokenizer) = Settings::read(&ctx, "lm::qwen3", settings, |s| {
             let seed = s.integer("seed")?.map(|seed| seed as u64);
             let mut dtype = Dtype::Float32;
-            s.named("dtype", &mut dtype, dtype::parse)?;
+            s.named("dtype", &mut dtype, of_weights)?;
             let tokenizer: Option<Tokenizer> = s.value("tokenizer", "a tokenizer")?;
             Ok((seed.unwrap_or_else(random::fresh_seed), dtype, tokenizer))
         })?;
         let make = || {
-            if !dtype.is_float() {
-                let found = crate::tensor::dtype::name(dtype);
-                return Err(Error::setting(
-                    "dtype",
-                    found,
-                    "float32, bfloat16 or float16",
-                ));
-            }
             let tokenizer = tokenizer.as_ref().map(|t| (*t.0).clone());
             let config = super::config(&config, tokenizer.as_ref())?;
             LanguageModel::random(config, tokenizer, seed, dtype)
@@ -99,9 +104,7 @@ mod functions {
     #[rhai_fn(name = "load", return_raw)]
     pub fn load_with(ctx: NativeCallContext, path: &str, settings: Map) -> Answer<Model> {
         let wanted = Settings::read(&ctx, "lm::load", settings, |s| {
-            s.string("dtype")?
-                .map(|name| dtype::parse(&name))
-                .transpose()
+            s.string("dtype")?.map(|name| of_weights(&name)).transpose()
         })?;
         LanguageModel::load(Path::new(path), wanted)
             .map(Model::new)

@@ -409,9 +409,10 @@ mod members {
         settings: Map,
         f: FnPtr,
     ) -> Answer<Dynamic> {
-        let tokenizer = m.0.borrow().tokenizer.clone();
+        let tokenizer = m.0.borrow().tokenizer().at(&ctx)?.clone();
         let mut pieces = Pieces::new(&ctx, f, tokenizer);
         let mut lists = complete(m, &[prompt], settings, &mut pieces).at(&ctx)?;
+        pieces.finish().at(&ctx)?;
         Ok(one_or_list(lists.remove(0)))
     }
 }

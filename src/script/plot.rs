@@ -86,6 +86,9 @@ mod functions {
         let (title, x, y, smooth) = Settings::read(&ctx, "plot::line", settings, |s| {
             let mut smooth = 1usize;
             s.count("smooth", &mut smooth)?;
+            if smooth == 0 {
+                return Err(Error::setting("smooth", smooth, "at least 1 point"));
+            }
             Ok((s.string("title")?, s.string("x")?, s.string("y")?, smooth))
         })?;
         let series = super::series(&series).at(&ctx)?;
