@@ -7,7 +7,8 @@ use crate::repl;
 use crate::script::docs::Index;
 use crate::script::{Host, explain};
 use crate::session::{Failure, Kind, Session};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -24,8 +25,7 @@ const STACK: usize = 256 << 20;
 #[command(
     name = "mlx-repl",
     version,
-    about = "Rhai scripts over MLX: post-train small language models on your own machine",
-    args_conflicts_with_subcommands = true
+    about = "Rhai scripts over MLX: post-train small language models on your own machine"
 )]
 struct Args {
     /// Where to compute: cpu or gpu
@@ -72,6 +72,11 @@ enum Command {
 /// Runs the program; its exit code.
 pub fn main() -> i32 {
     let args = Args::parse();
+    if args.expression.is_some() && args.command.is_some() {
+        let message = "`-e EXPR` stands alone, without a subcommand";
+        let mut command = Args::command();
+        command.error(ErrorKind::ArgumentConflict, message).exit();
+    }
     start_log(args.verbose);
     catch_signals();
     // One thread owns the engine, the scope and MLX.

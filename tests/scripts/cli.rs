@@ -41,6 +41,9 @@ fn exit_codes_are_those_of_the_contract() {
     let missing = run(&["run", "no/such.rhai"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(err(&missing).contains("no/such.rhai"));
+    assert_eq!(run(&["-e", "1", "doctor"]).status.code(), Some(2));
+    let before = run(&["--seed", "1", "--device", "cpu", "check", "no/such.rhai"]);
+    assert_eq!(before.status.code(), Some(1), "{}", err(&before));
     let device = run(&["--device", "tpu", "-e", "1"]);
     assert_eq!(device.status.code(), Some(1));
     assert!(err(&device).contains("cpu or gpu"), "{}", err(&device));
