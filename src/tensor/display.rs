@@ -5,25 +5,33 @@ use crate::error::Result;
 use crate::mlx::{Array, Dtype, in_order, slice, values};
 use mlx_rs::ops;
 
-/// An axis longer than this is shown by its two ends.
+/// An array of so many elements is shown whole.
+const MOST: usize = 100;
+/// Of a larger one, an axis longer than this is shown by its two ends.
 const LONGEST: i32 = 6;
 /// How much of each end is shown.
 const EDGE: i32 = 3;
 
+/// A row wider than this is broken into lines.
+const WIDTH: usize = 80;
+
 /// The values with shape and dtype; only what is shown is computed on the host.
 ///
-/// A scalar is shown plain.
+/// A scalar is its number alone, with as many digits as tell it apart.
 pub fn show(a: &Array) -> Result<String> {
+    if a.ndim() == 0 {
+        return number(a);
+    }
     let shown = visible(a)?;
     let cells = cells(&shown)?;
-    if a.ndim() == 0 {
-        return Ok(format!("{} ({})", cells[0], dtype::name(a.dtype())));
-    }
     let width = cells.iter().map(String::len).max().unwrap_or(0);
     let cells: Vec<String> = cells.iter().map(|c| format!("{c:>width$}")).collect();
+    let layout = Layout {
+        is_short: shown.shape() != a.shape(),
+        per_line: ((WIDTH - a.ndim().min(WIDTH / 2)) / (width + 2)).max(1),
+    };
     let mut text = String::new();
-    let mut rest = cells.iter();
-    write_axis(&mut text, a.shape(), 0, &mut rest);
+    layout.write_axis(&mut text, a.shape(), 0, &mut cells.iter());
     let shape: Vec<String> = a.shape().iter().map(i32::to_string).collect();
     Ok(format!(
         "{text}\nshape [{}], {}",
@@ -32,9 +40,20 @@ pub fn show(a: &Array) -> Result<String> {
     ))
 }
 
+fn number(a: &Array) -> Result<String> {
+    Ok(match a.dtype() {
+        Dtype::Float64 => format!("{:?}", values::floats(a)?[0]),
+        d if d.is_float() => format!("{:?}", values::floats(a)?[0] as f32).to_lowercase(),
+        _ => cells(a)?.concat(),
+    })
+}
+
 /// The part of the array that is shown: the ends of every long axis.
 fn visible(a: &Array) -> Result<Array> {
     let mut a = a.clone();
+    if a.size() <= MOST {
+        return Ok(a);
+    }
     for axis in 0..a.ndim() {
         let size = a.shape()[axis];
         if size <= LONGEST {
@@ -118,33 +137,49 @@ fn float(x: f64) -> String {
     }
 }
 
-fn write_axis<'a>(
-    text: &mut String,
-    shape: &[i32],
-    depth: usize,
-    cells: &mut impl Iterator<Item = &'a String>,
-) {
-    let Some((size, inner)) = shape.split_first() else {
-        text.push_str(cells.next().map_or("", |cell| cell));
-        return;
-    };
-    let separator = match inner.len() {
-        0 => ", ".to_string(),
-        n => format!(",{}{}", "\n".repeat(n), " ".repeat(depth + 1)),
-    };
-    text.push('[');
-    let shown = (*size).min(2 * EDGE.max(LONGEST / 2));
-    for i in 0..shown {
-        if i > 0 {
-            text.push_str(&separator);
+/// How the cells stand.
+struct Layout {
+    /// Whether long axes have their middle left out.
+    is_short: bool,
+    /// Cells of the last axis in one line.
+    per_line: usize,
+}
+
+impl Layout {
+    fn write_axis<'a>(
+        &self,
+        text: &mut String,
+        shape: &[i32],
+        depth: usize,
+        cells: &mut impl Iterator<Item = &'a String>,
+    ) {
+        let Some((size, inner)) = shape.split_first() else {
+            text.push_str(cells.next().map_or("", |cell| cell));
+            return;
+        };
+        let next_line = |count: usize| format!(",{}{}", "\n".repeat(count), " ".repeat(depth + 1));
+        let is_cut = self.is_short && *size > LONGEST;
+        let shown = if is_cut { 2 * EDGE } else { *size };
+        text.push('[');
+        for i in 0..shown {
+            if i > 0 {
+                text.push_str(&match inner.len() {
+                    0 if (i as usize).is_multiple_of(self.per_line) => next_line(1),
+                    0 => ", ".into(),
+                    count => next_line(count),
+                });
+            }
+            if is_cut && i == EDGE {
+                text.push_str("...");
+                text.push_str(&match inner.len() {
+                    0 => ", ".into(),
+                    count => next_line(count),
+                });
+            }
+            self.write_axis(text, inner, depth + 1, cells);
         }
-        if *size > LONGEST && i == EDGE {
-            text.push_str("...");
-            text.push_str(&separator);
-        }
-        write_axis(text, inner, depth + 1, cells);
+        text.push(']');
     }
-    text.push(']');
 }
 
 #[cfg(test)]
@@ -161,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn a_short_array_is_whole_and_a_long_row_is_broken() {
+        let a = Array::arange::<_, i32>(None, 40, None).unwrap();
+        let text = show(&a).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(
+            lines[0].starts_with("[ 0,  1,") && lines[0].ends_with("18,"),
+            "{text}"
+        );
+        assert!(lines[1].starts_with(" 19, 20,"), "{text}");
+        assert!(lines[2].ends_with("39]"), "{text}");
+    }
+
+    #[test]
     fn long_axes_are_shortened_and_oddities_visible() {
         let a = Array::arange::<_, i32>(None, 1000, None).unwrap();
         assert_eq!(
@@ -169,7 +218,10 @@ mod tests {
         );
         let odd = Array::from_slice(&[f32::NAN, f32::INFINITY, 1.0], &[3]);
         assert_eq!(show(&odd).unwrap(), "[nan, inf, 1.0]\nshape [3], float32");
-        assert_eq!(show(&Array::from_f32(2.0)).unwrap(), "2.0 (float32)");
+        assert_eq!(show(&Array::from_f32(2.0)).unwrap(), "2.0");
+        assert_eq!(show(&Array::from_f32(1.25e-7)).unwrap(), "1.25e-7");
+        assert_eq!(show(&Array::from_f32(f32::NAN)).unwrap(), "nan");
+        assert_eq!(show(&Array::from_bool(true)).unwrap(), "true");
         let empty = Array::from_slice::<f32>(&[], &[0]);
         assert_eq!(show(&empty).unwrap(), "[]\nshape [0], float32");
     }
