@@ -1,4 +1,7 @@
 //! Linear algebra, on the CPU: MLX has none of it on a GPU.
+//!
+//! These are computed when they are called. A singular matrix, say, is found out only then, and MLX
+//! would take the memory that it failed to fill for the result from the second look on.
 
 use super::ops::text;
 use super::raw::{self, Null, arrays_on, op_on};
@@ -17,9 +20,17 @@ fn floats(a: &Array) -> Result<Array> {
 
 fn one(a: &Array, f: impl Fn(*mut mlx_array, mlx_array, mlx_stream) -> i32) -> Result<Array> {
     let a = floats(a)?;
-    op_on(&Stream::cpu(), |result, stream| {
+    let result = op_on(&Stream::cpu(), |result, stream| {
         f(result, a.as_ptr(), stream)
-    })
+    })?;
+    computed([&a], vec![result]).map(|mut one| one.remove(0))
+}
+
+/// The results, computed after their arguments: an error leaves what came before it whole.
+fn computed<const N: usize>(arguments: [&Array; N], results: Vec<Array>) -> Result<Vec<Array>> {
+    super::eval(arguments)?;
+    super::eval(&results)?;
+    Ok(results)
 }
 
 fn two(
@@ -31,7 +42,9 @@ fn two(
     let first = op_on(&Stream::cpu(), |result, stream| {
         f(result, &mut second.0, a.as_ptr(), stream)
     })?;
-    Ok((first, second.into_array()))
+    let mut both = computed([&a], vec![first, second.into_array()])?;
+    let second = both.remove(1);
+    Ok((both.remove(0), second))
 }
 
 // SAFETY of every call below: the handles live as long as the call.
@@ -129,17 +142,19 @@ pub fn lu(a: &Array) -> Result<Vec<Array>> {
         let order = Array::zeros::<u32>(&a.shape()[..a.ndim() - 1])?;
         return Ok(vec![order, mlx_rs::ops::ones_like(&a)?, a]);
     }
-    arrays_on(&Stream::cpu(), |result, stream| unsafe {
+    let factors = arrays_on(&Stream::cpu(), |result, stream| unsafe {
         mlx_sys::mlx_linalg_lu(result, a.as_ptr(), stream)
-    })
+    })?;
+    computed([&a], factors)
 }
 
 /// `[U, S, Vt]`, or `[S]` alone.
 pub fn svd(a: &Array, vectors: bool) -> Result<Vec<Array>> {
     let a = floats(a)?;
-    arrays_on(&Stream::cpu(), |result, stream| unsafe {
+    let parts = arrays_on(&Stream::cpu(), |result, stream| unsafe {
         mlx_sys::mlx_linalg_svd(result, a.as_ptr(), vectors, stream)
-    })
+    })?;
+    computed([&a], parts)
 }
 
 /// `x` of `a x = b`.
@@ -182,7 +197,7 @@ pub fn norm(a: &Array, norm: &Norm, axes: Option<&[i32]>, keepdims: bool) -> Res
         Norm::Named(name) => text("ord", name)?,
         _ => text("ord", "")?,
     };
-    op_on(&stream, |r, s| unsafe {
+    let result = op_on(&stream, |r, s| unsafe {
         match norm {
             Norm::L2 => mlx_sys::mlx_linalg_norm_l2(r, a.as_ptr(), list, count, keepdims, s),
             Norm::Order(p) => mlx_sys::mlx_linalg_norm(r, a.as_ptr(), *p, list, count, keepdims, s),
@@ -191,7 +206,11 @@ pub fn norm(a: &Array, norm: &Norm, axes: Option<&[i32]>, keepdims: bool) -> Res
                 mlx_sys::mlx_linalg_norm_matrix(r, a.as_ptr(), name, list, count, keepdims, s)
             }
         }
-    })
+    })?;
+    match on_cpu {
+        true => computed([a], vec![result]).map(|mut one| one.remove(0)),
+        false => Ok(result),
+    }
 }
 
 /// The vector product along an axis of size 2 or 3.
