@@ -187,7 +187,11 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (edit_distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(name.len()) / 3)
+        // Of a short name half the letters may be another, but not all.
+        .filter(|(distance, candidate)| {
+            let length = candidate.len().min(name.len());
+            *distance <= 1 + length / 3 && *distance * 2 <= length.max(2)
+        })
         .min()
         .map(|(_, candidate)| candidate.to_string())
 }

@@ -38,7 +38,7 @@ struct Args {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Evaluate an expression and show its value
-    #[arg(short, value_name = "EXPR")]
+    #[arg(short, value_name = "EXPR", allow_hyphen_values = true)]
     expression: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,

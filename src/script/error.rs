@@ -61,6 +61,12 @@ pub fn hint(engine: &Engine, error: &EvalAltResult, names: &[String]) -> Option<
             function_hint(engine, name, signature)
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
+            if names.contains(name) {
+                return Some(format!(
+                    "a function sees its parameters and constants; make `{name}` one of these \
+                     (`const {name} = ..`), or the function a closure, which sees what is around it"
+                ));
+            }
             if MODULES.iter().any(|(module, _)| module == name) {
                 return Some(format!(
                     "`{name}` is a module: write `{name}::`, not `{name}.`"
@@ -79,6 +85,19 @@ pub fn hint(engine: &Engine, error: &EvalAltResult, names: &[String]) -> Option<
                 built_in.join(", "),
                 modules.join(", ")
             ))
+        }
+        EvalAltResult::ErrorMismatchDataType(wanted, found, _)
+            if wanted == "bool" && found.ends_with("Tensor") =>
+        {
+            Some("of a tensor, `.item()` makes one boolean, and `.all().item()` of several".into())
+        }
+        EvalAltResult::ErrorIndexingType(kind, _) if kind.starts_with("Tensor") => Some(
+            "an index is an integer, a range `a..b`, an index tensor (`mx::arange(0, 6, 2)`), a mask, \
+             or a list with one of these for each axis"
+                .into(),
+        ),
+        EvalAltResult::ErrorParsing(kind, _) if kind.to_string().contains("'@'") => {
+            Some("the product of matrices is `a.matmul(b)`".into())
         }
         EvalAltResult::ErrorDataRace(..) => Some(
             "the closure uses the very variable that the call is made on; write it as a function \
@@ -101,6 +120,10 @@ fn function_hint(engine: &Engine, name: &str, signature: &str) -> Option<String>
         return Some(format!(
             "the closure was called with {given} argument(s); give it that many parameters"
         ));
+    }
+    if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        let has_list = signature.contains("array") && signature.contains("Tensor");
+        return has_list.then(|| "of a list, `tensor(list)` makes a tensor".into());
     }
     let index = Index::new(engine);
     let of_tensors = || index.members_of(Some("Tensor"));

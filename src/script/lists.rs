@@ -3,7 +3,7 @@
 use super::convert;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype, values};
+use crate::mlx::{Array, Dtype, from_bytes, values};
 use crate::tensor::to_bool;
 use rhai::{Array as List, Dynamic};
 
@@ -15,8 +15,7 @@ pub fn from_value(value: &Dynamic) -> Result<Array> {
     if let Some(tensor) = value.read_lock::<Tensor>() {
         return Ok(tensor.array());
     }
-    let mut flat = Flat::default();
-    flat.collect(value, 0, "")?;
+    let flat = Flat::of(value)?;
     let shape = flat.shape.clone();
     let has_float = flat.floats;
     Ok(if flat.bools == flat.values.len() && flat.bools > 0 {
@@ -25,12 +24,22 @@ pub fn from_value(value: &Dynamic) -> Result<Array> {
     } else if has_float || flat.values.is_empty() {
         let values: Vec<f32> = flat.values.iter().map(|v| *v as f32).collect();
         Array::from_slice(&values, &shape)
-    } else if flat.values.iter().all(|v| v.abs() <= f64::from(i32::MAX)) {
+    } else if flat.integers.iter().all(|v| i32::try_from(*v).is_ok()) {
         let values: Vec<i32> = flat.values.iter().map(|v| *v as i32).collect();
         Array::from_slice(&values, &shape)
     } else {
         Array::from_slice(&flat.integers, &shape)
     })
+}
+
+/// The same of an element type. Numbers of `float64` do not pass through `float32`.
+pub fn from_value_as(value: &Dynamic, dtype: Dtype) -> Result<Array> {
+    if dtype == Dtype::Float64 && !value.is::<Tensor>() {
+        let flat = Flat::of(value)?;
+        let bytes: Vec<u8> = flat.values.iter().flat_map(|v| v.to_ne_bytes()).collect();
+        return from_bytes(&bytes, &flat.shape, dtype);
+    }
+    Ok(from_value(value)?.as_dtype(dtype)?)
 }
 
 /// Nested lists on their way into one.
@@ -45,6 +54,12 @@ struct Flat {
 }
 
 impl Flat {
+    fn of(value: &Dynamic) -> Result<Self> {
+        let mut flat = Self::default();
+        flat.collect(value, 0, "")?;
+        Ok(flat)
+    }
+
     fn collect(&mut self, value: &Dynamic, depth: usize, path: &str) -> Result<()> {
         let Some(list) = value.read_lock::<List>() else {
             if depth < self.shape.len() {

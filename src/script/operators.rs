@@ -2,11 +2,12 @@
 
 use super::bind::tensor as made;
 use super::error::{Answer, At};
+use super::lists::from_value;
 use super::tensor::{Tensor, beside, same};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype, ops};
 use crate::tensor::remainder;
-use rhai::{Dynamic, Engine, FLOAT, INT, NativeCallContext};
+use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, NativeCallContext};
 
 type Binary = fn(&Array, &Array) -> Result<Array>;
 
@@ -95,15 +96,19 @@ fn equality(engine: &mut Engine) {
             });
         )*};
     }
-    with!(INT, FLOAT, bool);
+    with!(INT, FLOAT, bool, List);
 }
 
-/// Whether a tensor is a scalar of this value.
-fn is(a: &Array, number: Dynamic) -> Result<bool> {
-    match number.as_int() {
+/// Whether a tensor has this value, or these.
+fn is(a: &Array, value: Dynamic) -> Result<bool> {
+    if value.is_array() {
+        // A list that no tensor can be made of equals none.
+        return from_value(&value).map_or(Ok(false), |list| same(a, &list));
+    }
+    match value.as_int() {
         // Not cast to the tensor's type, in which another number could be the same.
         Ok(whole) => same(a, &Array::from_slice(&[whole], &[])),
-        Err(_) => same(a, &beside(&number, a)?),
+        Err(_) => same(a, &beside(&value, a)?),
     }
 }
 

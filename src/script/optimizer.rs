@@ -4,7 +4,7 @@ use super::bind::{Call, Spec, define};
 use super::error::callback;
 use super::settings::float;
 use super::tensor::Tensor;
-use super::tree::{leaves, replace, with_leaves};
+use super::tree::{check_form, leaves, replace, with_leaves};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, eval};
 use crate::optim::{self as native, Rule, WarmUp};
@@ -173,6 +173,7 @@ fn show(optimizer: &mut Optimizer) -> String {
 fn update(c: &Call) -> Result<Dynamic> {
     let optimizer = this(c)?;
     let (params, grads) = (c.get(1), c.get(2));
+    check_form(grads, params, "gradients")?;
     let (arrays, gradients) = (leaves(params)?, leaves(grads)?);
     // The function of a schedule may look at this very optimiser.
     let (rate, step) = {

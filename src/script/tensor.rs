@@ -3,7 +3,7 @@
 use super::bind::tensor as made;
 use super::convert;
 use super::error::{Answer, At, raise};
-use super::lists::{from_value, to_list, to_value};
+use super::lists::{from_value, from_value_as, to_list, to_value};
 use super::settings::float;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
@@ -180,7 +180,7 @@ mod members {
     pub fn tensor_of(ctx: NativeCallContext, value: Dynamic, dtype: &str) -> Answer<Tensor> {
         let make = || -> Result<Tensor> {
             let wanted = crate::tensor::dtype::parse(dtype)?;
-            Ok(Tensor::new(from_value(&value)?.as_dtype(wanted)?))
+            from_value_as(&value, wanted).map(Tensor::new)
         };
         make().at(&ctx)
     }
@@ -280,7 +280,8 @@ mod members {
 #[export_module]
 mod indexing {
     /// A part by one entry for each axis: an integer, a range, an index tensor, or a tensor of
-    /// booleans that is true for what is meant (it covers as many axes as it has).
+    /// booleans that is true for what is meant (it covers as many axes as it has). Several index
+    /// tensors are taken together, each of their places picking one element.
     ///
     /// Negative integers count from the end. Any part may be assigned to; other names of the same
     /// tensor keep their values.
@@ -294,6 +295,7 @@ mod indexing {
     /// assert_eq(b[0], [1, 0, 0]);
     /// assert_eq(a[0], [1, 2, 3]);
     /// assert_eq(a[a > 4], [5, 6]);
+    /// assert_eq(a[[tensor([0, 1]), tensor([2, 0])]], [3, 4]);
     /// ```
     #[rhai_fn(index_get, pure, return_raw)]
     pub fn pick_int(ctx: NativeCallContext, a: &mut Tensor, index: INT) -> Answer<Tensor> {

@@ -64,6 +64,47 @@ pub fn tensors_in(value: &Dynamic) -> Vec<Array> {
     }
 }
 
+/// Refuses a tree whose lists and maps are not those of `like`.
+///
+/// # Errors
+/// The place where they differ, and what is there.
+pub fn check_form(value: &Dynamic, like: &Dynamic, place: &str) -> Result<()> {
+    if let (Some(value), Some(like)) = (value.read_lock::<List>(), like.read_lock::<List>()) {
+        if value.len() != like.len() {
+            let expected = format!("{}, as the parameters", like.len());
+            return Err(Error::value(
+                place,
+                format!("{} entries", value.len()),
+                &expected,
+            ));
+        }
+        let mut pairs = value.iter().zip(like.iter()).enumerate();
+        return pairs.try_for_each(|(i, (v, l))| check_form(v, l, &format!("{place}[{i}]")));
+    }
+    if let (Some(value), Some(like)) = (value.read_lock::<Map>(), like.read_lock::<Map>()) {
+        if !value.keys().eq(like.keys()) {
+            let names = |map: &Map| map.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>();
+            let expected = format!("{}, as the parameters", names(&like).join(", "));
+            return Err(Error::value(place, names(&value).join(", "), &expected));
+        }
+        let mut pairs = value.iter().zip(like.values());
+        return pairs.try_for_each(|((key, v), l)| check_form(v, l, &format!("{place}.{key}")));
+    }
+    match value.is::<Tensor>() && like.is::<Tensor>() {
+        true => Ok(()),
+        false => {
+            let kind = |value: &Dynamic| match value {
+                value if value.is::<Tensor>() => "a tensor",
+                value if value.is_array() => "a list",
+                value if value.is_map() => "a map",
+                value => value.type_name(),
+            };
+            let expected = format!("{}, as in the parameters", kind(like));
+            Err(Error::value(place, kind(value), &expected))
+        }
+    }
+}
+
 /// The form of `value` with other tensors, given in order.
 pub fn with_leaves(value: &Dynamic, arrays: &[Array]) -> Result<Dynamic> {
     let mut next = arrays.iter();

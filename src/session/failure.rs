@@ -124,9 +124,20 @@ fn message(error: &EvalAltResult) -> String {
     }
     // Rhai puts this before every text that a binding or `throw` gives.
     let plain = error.strip_prefix("Runtime error: ").unwrap_or(&error);
-    plain
+    let mut plain = plain
         .replace("&mut ", "")
         .replace("&str | ImmutableString | String", "string")
+        .replace("core::ops::range::RangeInclusive<i64>", "range")
+        .replace("core::ops::range::Range<i64>", "range");
+    // Types that Rhai calls by their path in Rust.
+    while let Some(start) = plain.find("mlx_repl::script::") {
+        let path = &plain[start..];
+        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let end = path.find(|c| !is_path(c)).unwrap_or(path.len());
+        let name = path[..end].rfind("::").map_or(0, |at| at + 2);
+        plain.replace_range(start..start + name, "");
+    }
+    plain
 }
 
 fn plain_text(error: &EvalAltResult) -> String {

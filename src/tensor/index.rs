@@ -118,11 +118,16 @@ fn check_start(a: &Array, start: &Array, axes: &[i32], sizes: &[i32]) -> Result<
 
 /// The picked part; axes without an entry are taken whole.
 ///
+/// Several index tensors are taken together, as in NumPy: they are broadcast to one shape, and each
+/// of its places picks one position of every axis.
+///
 /// # Errors
 /// More entries than axes, a position outside its axis, or a mask of another shape than the axes
 /// that it covers.
 pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
     check_count(a, picks)?;
+    let together = picks.iter().filter(|p| matches!(p, Pick::Take(_))).count() > 1;
+    let mut taken = Vec::new();
     let mut part = a.clone();
     let mut axis = 0;
     for pick in picks {
@@ -138,8 +143,13 @@ pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
             }
             Pick::Take(positions) => {
                 let index = positions.within(part.shape()[axis], axis)?;
-                part = part.take_axis(index, axis as i32)?;
-                axis += index.ndim();
+                if together {
+                    taken.push((axis, index.clone()));
+                    axis += 1;
+                } else {
+                    part = part.take_axis(index, axis as i32)?;
+                    axis += index.ndim();
+                }
             }
             Pick::Mask(mask) => {
                 part = where_true(&part, mask, axis)?;
@@ -147,7 +157,43 @@ pub fn get(a: &Array, picks: &[Pick]) -> Result<Array> {
             }
         }
     }
-    Ok(part)
+    match together {
+        true => take_together(&part, &taken),
+        false => Ok(part),
+    }
+}
+
+/// Takes from several axes, in order, at the places of their index tensors.
+fn take_together(a: &Array, taken: &[(usize, Array)]) -> Result<Array> {
+    // The axes of the index tensors come first, as one.
+    let is_taken = |axis: &usize| taken.iter().any(|(of, _)| of == axis);
+    let (first, rest): (Vec<usize>, Vec<usize>) = (0..a.ndim()).partition(is_taken);
+    let size = |axis: &usize| a.shape()[*axis];
+    let order: Vec<i32> = first.iter().chain(&rest).map(|axis| *axis as i32).collect();
+    let mut flat = vec![first.iter().map(size).product()];
+    flat.extend(rest.iter().map(size));
+    let flat = a.transpose_axes(&order)?.reshape(&flat)?;
+    let mut place = Array::from_int(0).as_dtype(Dtype::Int64)?;
+    for (axis, index) in taken {
+        let size = Array::from_int(size(axis)).as_dtype(Dtype::Int64)?;
+        // Negative ones count from the end.
+        let index = super::remainder(&index.as_dtype(Dtype::Int64)?, &size)?;
+        place = place.multiply(&size)?.add(index)?;
+    }
+    let picked = flat.take_axis(&place, 0)?;
+    // Neighbouring axes are replaced where they were; others go to the front.
+    let are_neighbours = first.windows(2).all(|pair| pair[1] == pair[0] + 1);
+    let before = first
+        .first()
+        .copied()
+        .filter(|_| are_neighbours)
+        .unwrap_or(0);
+    let new = place.ndim();
+    let order = (new..new + before)
+        .chain(0..new)
+        .chain(new + before..picked.ndim());
+    let order: Vec<i32> = order.map(|axis| axis as i32).collect();
+    Ok(picked.transpose_axes(&order)?)
 }
 
 fn check_count(a: &Array, picks: &[Pick]) -> Result<()> {

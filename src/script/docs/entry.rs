@@ -81,7 +81,8 @@ impl Entry {
     pub fn summary(&self) -> String {
         let text = self.doc.split("\n\n").next().unwrap_or_default();
         let text = text.replace('\n', " ");
-        match text.find(". ") {
+        let mut ends = text.match_indices(". ").map(|(end, _)| end);
+        match ends.find(|end| !text[..*end].ends_with("et al")) {
             Some(end) => text[..=end].to_string(),
             None => text,
         }

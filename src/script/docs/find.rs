@@ -30,6 +30,10 @@ impl Index {
         if let Some((_, about)) = MODULES.iter().chain(&SUB_MODULES).find(|(m, _)| *m == name) {
             return Found::Group(name.into(), about, self.in_module(name));
         }
+        let inner = |(m, _): &&(&str, &str)| m.rsplit("::").next() == Some(name);
+        if let Some((module, about)) = SUB_MODULES.iter().find(inner) {
+            return Found::Group((*module).into(), about, self.in_module(module));
+        }
         let members = self.of_type(name);
         if !members.is_empty() {
             return Found::Group(name.into(), "", members);

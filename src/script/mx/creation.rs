@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::mlx::{Array, Dtype, ops as raw};
 use crate::script::bind::{Binder, Call};
+use crate::script::lists::from_value_as;
 use crate::tensor::mask::{MaskOptions, causal_mask};
 use mlx_rs::ops::{self, windows};
 
@@ -21,12 +22,9 @@ fn filled(b: &mut Binder) {
         "array(value: number or list, dtype: string = ()) -> Tensor",
         "A tensor from a number, a list, or lists of lists; the same as `tensor`.",
         "assert_eq(mx::array([1, 2], \"float32\").dtype, \"float32\");",
-        |c| {
-            let a = c.tensor(0)?;
-            Ok(match c.optional_dtype(1)? {
-                Some(dtype) => a.as_dtype(dtype)?,
-                None => a,
-            })
+        |c| match c.optional_dtype(1)? {
+            Some(dtype) => from_value_as(c.get(0), dtype),
+            None => c.tensor(0),
         },
     );
     for (name, value) in [("zeros", 0), ("ones", 1)] {
