@@ -112,7 +112,7 @@ pub fn write_with_metadata(
     let mut views = Vec::with_capacity(arrays.len());
     for (name, array) in &arrays {
         let shape: Vec<usize> = array.shape().iter().map(|d| *d as usize).collect();
-        let view = TensorView::new(st_dtype(array.dtype())?, shape, bytes(array)?)
+        let view = TensorView::new(st_dtype(path, name, array.dtype())?, shape, bytes(array)?)
             .map_err(|e| Error::file(path, e))?;
         views.push((*name, view));
     }
@@ -123,7 +123,8 @@ pub fn write_with_metadata(
     })
 }
 
-fn st_dtype(dtype: Dtype) -> Result<StDtype> {
+/// Those that MLX reads again, too.
+fn st_dtype(path: &Path, name: &str, dtype: Dtype) -> Result<StDtype> {
     Ok(match dtype {
         Dtype::Bool => StDtype::BOOL,
         Dtype::Uint8 => StDtype::U8,
@@ -137,11 +138,13 @@ fn st_dtype(dtype: Dtype) -> Result<StDtype> {
         Dtype::Float16 => StDtype::F16,
         Dtype::Bfloat16 => StDtype::BF16,
         Dtype::Float32 => StDtype::F32,
-        Dtype::Float64 => StDtype::F64,
-        Dtype::Complex64 => {
-            return Err(Error::Unsupported(
-                "safetensors files of complex numbers are not supported".into(),
-            ));
+        Dtype::Float64 | Dtype::Complex64 => {
+            let dtype = crate::tensor::dtype::name(dtype);
+            let reason = format!(
+                "`{name}` is {dtype}, which safetensors files do not hold here; \
+                 cast it (`.astype(\"float32\")`), or save npy or npz"
+            );
+            return Err(Error::file(path, reason));
         }
     })
 }

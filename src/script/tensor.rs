@@ -11,7 +11,7 @@ use crate::tensor::index::{Pick, Positions, get, set};
 use crate::tensor::{display, dtype, scalar};
 use mlx_rs::ops;
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, INT, NativeCallContext, Position};
+use rhai::{Array as List, Dynamic, Engine, INT, Map, NativeCallContext, Position};
 use std::cell::OnceCell;
 use std::ops::{Range, RangeInclusive};
 use std::rc::Rc;
@@ -76,6 +76,11 @@ pub fn register(engine: &mut Engine) {
     engine.register_iterator_result::<Tensor, Tensor>();
     engine.register_fn("to_string", |t: &mut Tensor| text(t));
     engine.register_fn("to_debug", |t: &mut Tensor| text(t));
+    // Rhai's own writes of a tensor the name of its type.
+    engine.register_fn("to_json", |ctx: NativeCallContext, map: Map| {
+        let json = convert::to_json(&map.into());
+        json.map(|json| json.to_string()).at(&ctx)
+    });
 }
 
 fn text(t: &mut Tensor) -> String {
