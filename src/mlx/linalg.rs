@@ -28,6 +28,10 @@ fn one(a: &Array, f: impl Fn(*mut mlx_array, mlx_array, mlx_stream) -> i32) -> R
 
 /// The results, computed after their arguments: an error leaves what came before it whole.
 fn computed<const N: usize>(arguments: [&Array; N], results: Vec<Array>) -> Result<Vec<Array>> {
+    // Of nothing there is nothing to compute, and LAPACK would divide by its size.
+    if arguments.iter().any(|a| a.size() == 0) {
+        return Ok(results);
+    }
     super::eval(arguments)?;
     super::eval(&results)?;
     Ok(results)
