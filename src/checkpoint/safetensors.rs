@@ -95,7 +95,7 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
 /// Writes named arrays with texts beside them, aside and then renamed.
 ///
 /// # Errors
-/// Arrays of complex numbers, which the format has no type for; two arrays of one name; the
+/// Arrays of float64 or complex numbers, which MLX does not read again; two arrays of one name; the
 /// operating system's.
 pub fn write_with_metadata(
     path: &Path,

@@ -15,6 +15,7 @@ mod help;
 mod hooks;
 mod host;
 mod imports;
+mod indexing;
 mod lists;
 mod lm;
 mod model;
@@ -64,6 +65,7 @@ pub fn engine(host: Host) -> Engine {
     numbers::register(&mut engine);
     tensor::register(&mut engine);
     operators::register(&mut engine);
+    indexing::register(&mut engine);
     // Most of the functions serve as methods too: `mx::sum(a)` is `a.sum()`.
     let mx = mx::bindings();
     engine.register_global_module(mx.methods.into());
