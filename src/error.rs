@@ -71,9 +71,13 @@ pub enum Error {
     #[error("weight `{name}` is missing from {}; the configuration asks for it", path.display())]
     MissingWeight { name: String, path: PathBuf },
     /// A tensor whose shape does not fit the configuration.
-    #[error("weight `{name}`: shape {found:?} in the file, {expected:?} by the configuration")]
+    #[error(
+        "weight `{name}`: shape {found:?} in {}, {expected:?} by the configuration",
+        path.display()
+    )]
     WeightShape {
         name: String,
+        path: PathBuf,
         expected: Vec<i32>,
         found: Vec<i32>,
     },

@@ -2,6 +2,8 @@
 
 #[path = "numerics/calls.rs"]
 mod calls;
+#[path = "numerics/family.rs"]
+mod family;
 #[path = "numerics/generation.rs"]
 mod generation;
 #[path = "numerics/model.rs"]

@@ -10,9 +10,11 @@ mod model_dir;
 mod npy;
 mod npz;
 mod safetensors;
+mod weights;
 
 pub use gguf::{Gguf, Meta, read_gguf, write_gguf};
 pub use model_dir::{ModelDir, write_file};
 pub use npy::{read_npy, write_npy};
 pub use npz::{read_npz, write_npz};
-pub use safetensors::{read, read_weights, read_with_metadata, write, write_with_metadata};
+pub use safetensors::{read, read_with_metadata, write, write_with_metadata};
+pub use weights::{INDEX, Weights};

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype as StDtype, Metadata, TensorView};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The arrays of one file. They are read from it when they are first used.
 ///
@@ -27,28 +27,6 @@ pub fn read_with_metadata(
     let metadata = check(path)?;
     let loaded = Array::load_safetensors(path).map_err(|e| Error::file(path, e))?;
     Ok((loaded, metadata.metadata().clone().unwrap_or_default()))
-}
-
-/// All arrays of the `*.safetensors` files of a folder.
-pub fn read_weights(dir: &Path) -> Result<HashMap<String, Array>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
-        .map_err(Error::io(dir))?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("model")
-        })
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::file(dir, "no model*.safetensors in this folder"));
-    }
-    let mut weights = HashMap::new();
-    for file in files {
-        weights.extend(read(&file)?);
-    }
-    Ok(weights)
 }
 
 /// Compares the header with the size of the file, so that a truncated download is named as such

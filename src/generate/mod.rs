@@ -6,3 +6,4 @@ mod step;
 
 pub use batch::{Observer, Silent, generate};
 pub use settings::{Finish, GenerateSettings, Generated};
+pub use step::prefill;

@@ -5,15 +5,33 @@ use super::{Array, Dtype, ops::text};
 use crate::error::Result;
 use mlx_sys::{mlx_optional_dtype, mlx_optional_int};
 
-/// How numbers are packed: `"affine"`, `"mxfp4"`, `"mxfp8"` or `"nvfp4"`. What is left out is the
-/// format's own.
-#[derive(Clone, Debug)]
+/// How numbers are packed.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Format {
+    /// `"affine"`, `"mxfp4"`, `"mxfp8"` or `"nvfp4"`.
     pub mode: String,
     /// Elements of the last axis that share a scale.
-    pub group_size: Option<i32>,
+    pub group_size: i32,
     /// Bits of one element.
-    pub bits: Option<i32>,
+    pub bits: i32,
+}
+
+impl Format {
+    /// A format; what is left out is the mode's own, as in MLX.
+    pub fn new(mode: &str, group_size: Option<i32>, bits: Option<i32>) -> Self {
+        let (own_size, own_bits) = match mode {
+            "mxfp4" => (32, 4),
+            "mxfp8" => (32, 8),
+            "nvfp4" => (16, 4),
+            // MLX refuses a mode that it does not know.
+            _ => (64, 4),
+        };
+        Self {
+            mode: mode.into(),
+            group_size: group_size.unwrap_or(own_size),
+            bits: bits.unwrap_or(own_bits),
+        }
+    }
 }
 
 /// Packed weights with the scales of their groups, and biases where the format has them.
@@ -23,10 +41,10 @@ pub struct Packed<'a> {
     pub biases: Option<&'a Array>,
 }
 
-fn optional(value: Option<i32>) -> mlx_optional_int {
+fn given(value: i32) -> mlx_optional_int {
     mlx_optional_int {
-        value: value.unwrap_or(0),
-        has_value: value.is_some(),
+        value,
+        has_value: true,
     }
 }
 
@@ -41,8 +59,8 @@ pub fn quantize(w: &Array, format: &Format) -> Result<Vec<Array>> {
         mlx_sys::mlx_quantize(
             result,
             w.as_ptr(),
-            optional(format.group_size),
-            optional(format.bits),
+            given(format.group_size),
+            given(format.bits),
             mode.as_ptr(),
             global_scale.0,
             stream,
@@ -64,8 +82,8 @@ pub fn dequantize(packed: &Packed, format: &Format, dtype: Option<Dtype>) -> Res
             packed.w.as_ptr(),
             packed.scales.as_ptr(),
             packed.biases.map_or(nothing.0, |b| b.as_ptr()),
-            optional(format.group_size),
-            optional(format.bits),
+            given(format.group_size),
+            given(format.bits),
             mode.as_ptr(),
             nothing.0,
             dtype,
@@ -86,8 +104,8 @@ pub fn matmul(x: &Array, packed: &Packed, transpose: bool, format: &Format) -> R
             packed.scales.as_ptr(),
             packed.biases.map_or(nothing.0, |b| b.as_ptr()),
             transpose,
-            optional(format.group_size),
-            optional(format.bits),
+            given(format.group_size),
+            given(format.bits),
             mode.as_ptr(),
             stream,
         )
@@ -123,8 +141,8 @@ pub fn gather_matmul(
             pointer(gather.lhs),
             pointer(gather.rhs),
             transpose,
-            optional(format.group_size),
-            optional(format.bits),
+            given(format.group_size),
+            given(format.bits),
             mode.as_ptr(),
             gather.sorted,
             stream,
@@ -141,11 +159,7 @@ mod tests {
         let w = Array::from_iter((0..64 * 3).map(|i| (i % 7) as f32 - 3.0), &[3, 64]);
         let x = Array::from_iter((0..64).map(|i| (i % 5) as f32), &[1, 64]);
         for (mode, parts) in [("affine", 3), ("mxfp4", 2), ("mxfp8", 2), ("nvfp4", 2)] {
-            let format = Format {
-                mode: mode.into(),
-                group_size: None,
-                bits: None,
-            };
+            let format = Format::new(mode, None, None);
             let q = quantize(&w, &format).unwrap();
             assert_eq!(q.len(), parts, "{mode}");
             let packed = Packed {

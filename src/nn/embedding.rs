@@ -1,6 +1,6 @@
 //! A table of vectors, one for each token.
 
-use super::params::{Params, Visit, join};
+use super::matrix::Matrix;
 use crate::error::Result;
 use crate::mlx::Array;
 
@@ -8,15 +8,22 @@ use crate::mlx::Array;
 #[derive(Clone, Debug)]
 pub struct Embedding {
     /// `[V, E]`
-    pub weight: Array,
+    pub weight: Matrix,
 }
 
 impl Embedding {
+    /// A table.
+    pub fn new(weight: Array) -> Self {
+        Self {
+            weight: Matrix::Plain(weight),
+        }
+    }
+
     /// # Shapes
     /// - ids: integers `[..]`
     /// - returns: `[.., E]`
     pub fn forward(&self, ids: &Array) -> Result<Array> {
-        Ok(self.weight.take_axis(ids, 0)?)
+        self.weight.rows(ids)
     }
 
     /// The product with every row: logits of a model with a tied head.
@@ -25,12 +32,6 @@ impl Embedding {
     /// - x: `[.., E]`
     /// - returns: `[.., V]`
     pub fn as_linear(&self, x: &Array) -> Result<Array> {
-        Ok(x.matmul(self.weight.t())?)
-    }
-}
-
-impl Params for Embedding {
-    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
-        visit(&join(prefix, "weight"), &mut self.weight)
+        self.weight.multiply(x)
     }
 }

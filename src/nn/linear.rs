@@ -1,23 +1,44 @@
 //! A linear map.
 
-use super::params::{Params, Visit, join};
+use super::lora::Lora;
+use super::matrix::Matrix;
 use crate::error::Result;
 use crate::mlx::Array;
 use mlx_rs::ops;
 
-/// `y = x W^T`, without bias as in Qwen3.
+/// `y = x W^T`, with a bias in some families, and with what an adapter adds.
 #[derive(Clone, Debug)]
 pub struct Linear {
     /// `[out, in]`, as in the checkpoint.
-    pub weight: Array,
+    pub weight: Matrix,
+    /// `[out]`
+    pub bias: Option<Array>,
+    pub lora: Option<Lora>,
 }
 
 impl Linear {
+    /// A map without an adapter.
+    pub fn new(weight: Array, bias: Option<Array>) -> Self {
+        Self {
+            weight: Matrix::Plain(weight),
+            bias,
+            lora: None,
+        }
+    }
+
     /// # Shapes
     /// - x: `[.., in]`
     /// - returns: `[.., out]`
     pub fn forward(&self, x: &Array) -> Result<Array> {
-        linear(x, &self.weight, None)
+        let y = match (&self.weight, &self.bias) {
+            (Matrix::Plain(weight), bias) => linear(x, weight, bias.as_ref())?,
+            (packed, None) => packed.multiply(x)?,
+            (packed, Some(bias)) => packed.multiply(x)?.add(bias)?,
+        };
+        match &self.lora {
+            Some(lora) => lora.add_to(y, x, |a: &Array, b: &Array| a.matmul(b)),
+            None => Ok(y),
+        }
     }
 }
 
@@ -48,10 +69,4 @@ pub fn bilinear(x1: &Array, x2: &Array, weight: &Array, bias: Option<&Array>) ->
     let product = x1.matmul(rows.t())?.reshape(&shape)?;
     let sum = product.matmul(x2.expand_dims(-1)?)?.squeeze_axes(&[-1])?;
     super::norms::affine(sum, None, bias)
-}
-
-impl Params for Linear {
-    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
-        visit(&join(prefix, "weight"), &mut self.weight)
-    }
 }

@@ -1,6 +1,5 @@
 //! Root-mean-square normalisation (<https://arxiv.org/abs/1910.07467>).
 
-use super::params::{Params, Visit, join};
 use crate::error::Result;
 use crate::mlx::Array;
 
@@ -18,11 +17,5 @@ impl RmsNorm {
     /// - returns: `[.., E]`
     pub fn forward(&self, x: &Array) -> Result<Array> {
         Ok(mlx_rs::fast::rms_norm(x, Some(&self.weight), self.eps)?)
-    }
-}
-
-impl Params for RmsNorm {
-    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
-        visit(&join(prefix, "weight"), &mut self.weight)
     }
 }

@@ -1,7 +1,10 @@
-//! Rotary position embedding (<https://arxiv.org/abs/2104.09864>).
+//! Rotary position embedding (<https://arxiv.org/abs/2104.09864>), and how it is stretched to
+//! texts longer than those of the training.
 
 use crate::error::Result;
 use crate::mlx::Array;
+use crate::tensor::scalar;
+use std::f64::consts::PI;
 
 /// Where the first token of a forward stands in its sequence.
 #[derive(Clone, Debug)]
@@ -12,28 +15,198 @@ pub enum Position {
     PerRow(Array),
 }
 
+/// How the frequencies are stretched, with the names of `config.json`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scaling {
+    /// Not at all.
+    Default,
+    /// Positions divided by a factor.
+    Linear { factor: f64 },
+    /// By wavelength, as in Llama 3.1.
+    Llama3 {
+        factor: f64,
+        low_freq_factor: f64,
+        high_freq_factor: f64,
+        original_max_position_embeddings: f64,
+    },
+    /// By the number of turns within the trained length (<https://arxiv.org/abs/2309.00071>).
+    Yarn {
+        factor: f64,
+        original_max_position_embeddings: f64,
+        beta_fast: f64,
+        beta_slow: f64,
+        /// What queries and keys are multiplied by.
+        attention_factor: f64,
+        /// Whether the range of features between the two betas has whole ends.
+        truncate: bool,
+    },
+}
+
 /// Rotates pairs of features by angles that grow with the position; the two halves of a head
 /// form the pairs ("non-traditional" in MLX), as in Qwen3.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Rope {
     /// Size of a head.
-    pub dims: i32,
-    /// `rope_theta` of the configuration.
-    pub base: f32,
+    dims: i32,
+    base: f32,
+    /// What positions are multiplied by.
+    scale: f32,
+    /// `[D / 2]`: the length of a turn, divided by 2 pi, where it does not follow from the base.
+    periods: Option<Array>,
+    /// What the rotated features are multiplied by.
+    magnitude: f64,
 }
 
 impl Rope {
+    /// A rotation of heads of `dims` features, to the base `rope_theta`.
+    pub fn new(dims: i32, theta: f64, scaling: Scaling) -> Self {
+        let plain = Self {
+            dims,
+            base: theta as f32,
+            scale: 1.0,
+            periods: None,
+            magnitude: 1.0,
+        };
+        let with = |stretch: &dyn Fn(usize, f64) -> f64| {
+            let periods: Vec<f32> = (0..dims as usize / 2)
+                .map(|i| (i, theta.powf(2.0 * i as f64 / f64::from(dims))))
+                .map(|(i, period)| stretch(i, period) as f32)
+                .collect();
+            Some(Array::from_slice(&periods, &[dims / 2]))
+        };
+        match scaling {
+            Scaling::Default => plain,
+            Scaling::Linear { factor } => Self {
+                scale: (1.0 / factor) as f32,
+                ..plain
+            },
+            Scaling::Llama3 { .. } => Self {
+                periods: with(&|_, period| llama3(period, scaling)),
+                ..plain
+            },
+            Scaling::Yarn {
+                factor,
+                attention_factor,
+                ..
+            } => {
+                let ramp = yarn_ramp(dims, theta, scaling);
+                Self {
+                    periods: with(&|i, period| {
+                        let (kept, stretched) = (1.0 / period, 1.0 / (factor * period));
+                        1.0 / (stretched * ramp(i) + kept * (1.0 - ramp(i)))
+                    }),
+                    magnitude: attention_factor,
+                    ..plain
+                }
+            }
+        }
+    }
+
     /// # Shapes
     /// - x: `[B, H, L, D]`
     /// - returns: `[B, H, L, D]`
     pub fn forward(&self, x: &Array, position: &Position) -> Result<Array> {
+        let scaled = match self.magnitude == 1.0 {
+            true => x.clone(),
+            false => x.multiply(scalar(self.magnitude, x)?)?,
+        };
+        // MLX takes one of the two.
+        let base = self.periods.is_none().then_some(self.base);
+        let (dims, scale, periods) = (self.dims, self.scale, self.periods.as_ref());
         Ok(match position {
             Position::Same(offset) => {
-                mlx_rs::fast::rope(x, self.dims, false, self.base, 1.0, *offset, None)?
+                mlx_rs::fast::rope(&scaled, dims, false, base, scale, *offset, periods)?
             }
             Position::PerRow(offsets) => {
-                mlx_rs::fast::rope_dynamic(x, self.dims, false, self.base, 1.0, offsets, None)?
+                mlx_rs::fast::rope_dynamic(&scaled, dims, false, base, scale, offsets, periods)?
             }
         })
+    }
+}
+
+/// Long periods are stretched, short ones kept, those between in between.
+fn llama3(period: f64, scaling: Scaling) -> f64 {
+    let Scaling::Llama3 {
+        factor,
+        low_freq_factor,
+        high_freq_factor,
+        original_max_position_embeddings: trained,
+    } = scaling
+    else {
+        return period;
+    };
+    let wavelength = 2.0 * PI * period;
+    if wavelength < trained / high_freq_factor {
+        period
+    } else if wavelength > trained / low_freq_factor {
+        period * factor
+    } else {
+        let smooth =
+            (trained / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+        1.0 / ((1.0 - smooth) / (period * factor) + smooth / period)
+    }
+}
+
+/// How much each pair of features is stretched: 0 for those that turn often within the trained
+/// length, 1 for those that turn seldom.
+fn yarn_ramp(dims: i32, theta: f64, scaling: Scaling) -> impl Fn(usize) -> f64 {
+    let (mut low, mut high) = (0.0, 0.0);
+    if let Scaling::Yarn {
+        original_max_position_embeddings: trained,
+        beta_fast,
+        beta_slow,
+        truncate,
+        ..
+    } = scaling
+    {
+        let dims = f64::from(dims);
+        // The feature that turns so many times within the trained length.
+        let feature = |turns: f64| dims * (trained / (turns * 2.0 * PI)).ln() / (2.0 * theta.ln());
+        (low, high) = (feature(beta_fast), feature(beta_slow));
+        if truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        (low, high) = (low.max(0.0), high.min(dims - 1.0));
+    }
+    if low == high {
+        high += 0.001;
+    }
+    move |i| ((i as f64 - low) / (high - low)).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::to_f32;
+
+    fn periods(rope: &Rope) -> Vec<f32> {
+        to_f32(rope.periods.as_ref().unwrap()).unwrap()
+    }
+
+    /// Both from mlx-lm 0.32.2, heads of 8, base 10,000.
+    #[test]
+    fn periods_are_stretched_as_in_mlx_lm() {
+        let yarn = Scaling::Yarn {
+            factor: 4.0,
+            original_max_position_embeddings: 64.0,
+            beta_fast: 32.0,
+            beta_slow: 1.0,
+            attention_factor: 1.138_629,
+            truncate: true,
+        };
+        let got = periods(&Rope::new(8, 1e4, yarn));
+        for (got, expected) in got.iter().zip([1.0, 16.0, 400.0, 4000.0]) {
+            assert!((got / expected - 1.0).abs() < 1e-5, "{got} {expected}");
+        }
+        let llama3 = Scaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 128.0,
+        };
+        let got = periods(&Rope::new(8, 1e4, llama3));
+        for (got, expected) in got.iter().zip([1.0, 23.3912, 800.0, 8000.0]) {
+            assert!((got / expected - 1.0).abs() < 1e-5, "{got} {expected}");
+        }
     }
 }

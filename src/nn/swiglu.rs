@@ -2,7 +2,7 @@
 
 use super::activations::swiglu;
 use super::linear::Linear;
-use super::params::{Params, Visit, join};
+use super::params::{Layer, Params, VisitLayer, join};
 use crate::error::Result;
 use crate::mlx::Array;
 
@@ -26,9 +26,15 @@ impl SwiGlu {
 }
 
 impl Params for SwiGlu {
-    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
-        self.gate_proj.walk(&join(prefix, "gate_proj"), visit)?;
-        self.up_proj.walk(&join(prefix, "up_proj"), visit)?;
-        self.down_proj.walk(&join(prefix, "down_proj"), visit)
+    fn layers(&mut self, prefix: &str, visit: &mut VisitLayer) -> Result<()> {
+        visit(
+            &join(prefix, "gate_proj"),
+            Layer::Linear(&mut self.gate_proj),
+        )?;
+        visit(&join(prefix, "up_proj"), Layer::Linear(&mut self.up_proj))?;
+        visit(
+            &join(prefix, "down_proj"),
+            Layer::Linear(&mut self.down_proj),
+        )
     }
 }

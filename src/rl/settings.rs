@@ -5,6 +5,7 @@ use super::loss::LossSettings;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::generate::GenerateSettings;
+use crate::models::LoraSettings;
 use crate::sampling::SamplerSettings;
 use crate::train::OptimSettings;
 use std::path::PathBuf;
@@ -20,6 +21,10 @@ pub struct GrpoSettings {
     pub loss: LossSettings,
     pub advantage: AdvantageSettings,
     pub optim: OptimSettings,
+    /// Trains adapters of these settings instead of the weights.
+    pub lora: Option<LoraSettings>,
+    /// The weight of the load-balancing loss of a mixture of experts; 0 is off.
+    pub router_aux_loss_coef: f32,
     /// Updates for each batch of completions.
     pub num_iterations: usize,
     /// Micro-batches for each update; the update is the same, the memory less.
@@ -49,6 +54,8 @@ impl Default for GrpoSettings {
             loss: LossSettings::default(),
             advantage: AdvantageSettings::default(),
             optim: OptimSettings::at(1e-6),
+            lora: None,
+            router_aux_loss_coef: 0.0,
             num_iterations: 1,
             gradient_accumulation_steps: 1,
             max_steps: 0,

@@ -1,14 +1,12 @@
 //! Checkpoints of a run: everything needed to go on as if it had not stopped.
 
 use super::trainer::GrpoTrainer;
-use crate::checkpoint::{self, ModelDir};
+use crate::checkpoint::{self, ModelDir, Weights};
 use crate::error::{Error, Result};
-use crate::mlx::Array;
 use crate::nn::Params;
 use crate::train::Metrics;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -20,6 +18,11 @@ impl GrpoTrainer {
         let model = self.model.borrow();
         model.save(dir)?;
         let dir = ModelDir::create(dir)?;
+        // The weights beside them have them merged, so that other programs load the folder; to go
+        // on, they are needed by themselves.
+        if model.network.has_adapters() {
+            model.network.save_adapter(&dir)?;
+        }
         dir.write_weights(OPTIMIZER, &self.stepper.state(&model.network))?;
         if let Some(reference) = &self.reference {
             dir.write_weights(REFERENCE, &reference.named())?;
@@ -67,16 +70,15 @@ impl GrpoTrainer {
                 &format!("the checkpoint's, {}", state["seed"]),
             ));
         }
-        let mut network = self.model.borrow().network.clone();
-        let weights = checkpoint::read(&dir.join("model.safetensors"))?;
-        replace(&mut network, &weights, dir)?;
+        let network = self.model.borrow().network.resumed(dir)?;
         let mut optimizer = self.stepper.settings.optimizer()?;
         let arrays = checkpoint::read(&dir.join(OPTIMIZER))?;
         let take = |name: &str| arrays.get(name).cloned();
-        optimizer.restore(&network.named(), take, optimizer_steps)?;
+        optimizer.restore(&network.trained(), take, optimizer_steps)?;
         if let Some(reference) = &mut self.reference {
-            let weights = checkpoint::read(&dir.join(REFERENCE))?;
-            replace(reference, &weights, dir)?;
+            let path = dir.join(REFERENCE);
+            let weights = Weights::new(checkpoint::read(&path)?, &path);
+            *reference = reference.with_weights(weights)?;
         }
         self.model.borrow_mut().network = network;
         self.stepper.optimizer = optimizer;
@@ -87,26 +89,6 @@ impl GrpoTrainer {
         self.history = history.iter().map(from_json).collect();
         Ok(())
     }
-}
-
-/// Puts weights of a file into a model of the same shape.
-fn replace(model: &mut impl Params, weights: &HashMap<String, Array>, dir: &Path) -> Result<()> {
-    model.walk("", &mut |name, weight| {
-        let found = weights.get(name).ok_or_else(|| Error::MissingWeight {
-            name: name.to_string(),
-            path: PathBuf::from(dir),
-        })?;
-        if found.shape() != weight.shape() {
-            return Err(Error::WeightShape {
-                name: name.to_string(),
-                expected: weight.shape().to_vec(),
-                found: found.shape().to_vec(),
-            });
-        }
-        *weight = found.clone();
-        Ok(())
-    })?;
-    crate::mlx::eval(&model.arrays())
 }
 
 fn to_json(metrics: &Metrics) -> Value {

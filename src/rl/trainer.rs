@@ -23,7 +23,8 @@ pub struct GrpoTrainer {
     /// One entry for each step.
     pub history: Vec<Metrics>,
     pub(super) stepper: Stepper,
-    /// The model as it was at the start, where `beta` needs one.
+    /// The model as it was at the start, where `beta` needs one. With adapters none is kept: the
+    /// model without them is the same.
     pub(super) reference: Option<Qwen3>,
     pub(super) step: u64,
     /// Tokens of prompts and completions so far.
@@ -38,8 +39,9 @@ impl GrpoTrainer {
     pub fn new(model: SharedModel, settings: GrpoSettings) -> Result<Self> {
         settings.check()?;
         model.borrow().tokenizer()?;
-        let needs_reference = settings.loss.beta > 0.0;
-        let reference = needs_reference.then(|| model.borrow().network.clone());
+        model.borrow_mut().network.prepare(settings.lora.as_ref())?;
+        let needs_copy = settings.loss.beta > 0.0 && !model.borrow().network.has_adapters();
+        let reference = needs_copy.then(|| model.borrow().network.clone());
         Ok(Self {
             stepper: Stepper::new(settings.optim.clone())?,
             model,

@@ -7,11 +7,16 @@ use super::rollout::Rollout;
 use super::trainer::GrpoTrainer;
 use crate::error::Result;
 use crate::mlx::autograd::stop_gradient;
+use crate::mlx::random::derive;
 use crate::mlx::{self, Array, Dtype, interrupt};
+use crate::models::Qwen3;
+use crate::nn::Params;
 use crate::tensor::mask::length_mask;
 use crate::tensor::select::entropy;
 use crate::tensor::{item, selective_log_softmax, to_f32};
-use crate::train::{Batch, Metrics, completion_logits, completion_logprobs, loss_and_grads};
+use crate::train::{
+    Batch, Metrics, completion_logits_routed, completion_logprobs, loss_and_grads, router_loss,
+};
 
 /// What one step is computed from.
 pub(super) struct Scored {
@@ -43,6 +48,15 @@ impl GrpoTrainer {
             scores,
             advantages,
         })
+    }
+
+    /// The model that `beta` holds the trained one to.
+    fn reference(&self) -> Option<Qwen3> {
+        let network = &self.model.borrow().network;
+        match &self.reference {
+            None if self.settings.loss.beta > 0.0 => Some(network.without_adapters()),
+            kept => kept.clone(),
+        }
     }
 
     /// `num_iterations` updates on one batch of completions.
@@ -96,6 +110,7 @@ impl GrpoTrainer {
     ) -> Result<Vec<(String, f64)>> {
         let all = scored.rollout.outputs.len();
         let share = range.len() as f32 / all as f32;
+        let first = range.start as u64;
         let temperature = self.settings.sampler.logprob_temperature();
         // 1. Constants of the batch.
         let pairs = scored.rollout.pairs(range.clone());
@@ -114,9 +129,9 @@ impl GrpoTrainer {
             .collect();
         let behaviour = Array::from_slice(&behaviour, &[behaviour.len() as i32]);
         let behaviour_rows = batch.to_rows(&behaviour)?;
-        let reference = match &self.reference {
+        let reference = match self.reference() {
             Some(model) => {
-                let logprobs = completion_logprobs(model, &batch, temperature)?;
+                let logprobs = completion_logprobs(&model, &batch, temperature)?;
                 Some(batch.to_rows(&logprobs)?)
             }
             None => None,
@@ -125,9 +140,15 @@ impl GrpoTrainer {
         let old = (self.settings.num_iterations > 1).then_some(&behaviour_rows);
         // 2. Forward and backward.
         let mut names: Vec<String> = Vec::new();
-        let model = self.model.borrow();
-        let (values, grads) = loss_and_grads(&model.network, |network| {
-            let logits = completion_logits(network, &batch, temperature)?;
+        let seed = derive(self.settings.seed, 2);
+        let seed = derive(derive(seed, self.stepper.optimizer.steps()), first);
+        let network = self.model.borrow().network.with_dropout(seed)?;
+        let coefficient = self.settings.router_aux_loss_coef;
+        let balanced = coefficient > 0.0 && network.config.num_experts > 0;
+        let (values, grads) = loss_and_grads(&network, |network| {
+            let mut routed = Vec::new();
+            let router = balanced.then_some(&mut routed);
+            let logits = completion_logits_routed(network, &batch, temperature, router)?;
             let logprobs = selective_log_softmax(&logits, batch.targets())?;
             let difference = stop_gradient(&logprobs)?.subtract(&behaviour)?.abs()?;
             let logprob_rows = batch.to_rows(&logprobs)?;
@@ -141,7 +162,12 @@ impl GrpoTrainer {
                 max_completion_length: Some(self.settings.max_completion_length as i32),
                 gradient_accumulation_steps: 1.0 / share,
             };
-            let (value, watched) = loss(&inputs, &self.settings.loss)?;
+            let (mut value, mut watched) = loss(&inputs, &self.settings.loss)?;
+            if balanced {
+                let even = router_loss(network, &batch, &routed)?;
+                value = value.add(even.multiply(Array::from_f32(coefficient * share))?)?;
+                watched.push(("aux_loss".into(), even));
+            }
             let entropy = entropy(&stop_gradient(&logits)?)?.mean(false)?;
             let mut outputs = vec![
                 value,
@@ -153,7 +179,6 @@ impl GrpoTrainer {
             outputs.extend(watched.into_iter().map(|(_, value)| value));
             Ok(outputs)
         })?;
-        drop(model);
         // 3. Keep the gradient, read the numbers.
         self.stepper.accumulate(grads)?;
         mlx::eval(&values)?;

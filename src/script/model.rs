@@ -119,13 +119,12 @@ mod members {
     /// let weights = model.parameters();
     /// assert_eq(weights["model.embed_tokens.weight"].shape, [14, 16]);
     /// ```
-    #[rhai_fn(global, pure)]
-    pub fn parameters(m: &mut Model) -> Map {
-        let named = m.0.borrow().network.named();
-        named
-            .into_iter()
-            .map(|(name, array)| (name.into(), Dynamic::from(Tensor::new(array))))
-            .collect()
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn parameters(ctx: NativeCallContext, m: &mut Model) -> Answer<Map> {
+        let named = m.0.borrow().network.parameters().at(&ctx)?;
+        let tensor = |(name, array): (String, _)| (name.into(), Tensor::new(array));
+        let tensors = named.into_iter().map(tensor);
+        Ok(tensors.map(|(name, t)| (name, Dynamic::from(t))).collect())
     }
 
     /// The tensor of one weight, by its checkpoint name.
@@ -137,12 +136,8 @@ mod members {
     /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn parameter(ctx: NativeCallContext, m: &mut Model, name: &str) -> Answer<Tensor> {
-        let named = m.0.borrow().network.named();
-        let found = named.iter().find(|(known, _)| known == name);
-        found
-            .map(|(_, array)| Tensor::new(array.clone()))
-            .ok_or_else(|| no_weight(name, &named))
-            .at(&ctx)
+        let found = m.0.borrow().network.parameter(name);
+        found.map(Tensor::new).at(&ctx)
     }
 
     /// Replaces one weight by a tensor of the same shape; it takes the weight's element type.
@@ -162,25 +157,7 @@ mod members {
     ) -> Answer<()> {
         let set = || {
             let mut model = m.0.borrow_mut();
-            let named = model.network.named();
-            let mut found = false;
-            model.network.walk("", &mut |known, weight| {
-                if known != name {
-                    return Ok(());
-                }
-                found = true;
-                if weight.shape() != value.0.shape() {
-                    let expected = format!("{:?}", weight.shape());
-                    return Err(Error::shape("set_parameter", expected, value.0.shape()));
-                }
-                *weight = value.0.as_dtype(weight.dtype())?;
-                Ok(())
-            })?;
-            if found {
-                Ok(())
-            } else {
-                Err(no_weight(name, &named))
-            }
+            model.network.set_parameter(name, &value.0)
         };
         set().at(&ctx)
     }
@@ -420,12 +397,3 @@ mod members {
 /// The past of a model's layers as a script's value.
 #[derive(Clone)]
 pub struct Cache(Rc<RefCell<cache::Cache>>);
-
-fn no_weight(name: &str, named: &[(String, crate::mlx::Array)]) -> Error {
-    let names = named.iter().map(|(name, _)| name.as_str());
-    let expected = match crate::error::nearest(name, names) {
-        Some(near) => format!("a name of .parameters(), such as `{near}`"),
-        None => "a name of .parameters()".into(),
-    };
-    Error::value("parameter", name, &expected)
-}

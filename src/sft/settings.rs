@@ -1,6 +1,7 @@
 //! Settings of the supervised trainer.
 
 use crate::error::{Error, Result};
+use crate::models::LoraSettings;
 use crate::train::OptimSettings;
 use std::path::PathBuf;
 
@@ -9,6 +10,10 @@ use std::path::PathBuf;
 pub struct SftSettings {
     pub batch_size: usize,
     pub optim: OptimSettings,
+    /// Trains adapters of these settings instead of the weights.
+    pub lora: Option<LoraSettings>,
+    /// The weight of the load-balancing loss of a mixture of experts; 0 is off.
+    pub router_aux_loss_coef: f32,
     pub gradient_accumulation_steps: usize,
     /// 0 is by `num_epochs`.
     pub max_steps: u64,
@@ -24,6 +29,8 @@ impl Default for SftSettings {
         Self {
             batch_size: 8,
             optim: OptimSettings::at(2e-5),
+            lora: None,
+            router_aux_loss_coef: 0.0,
             gradient_accumulation_steps: 1,
             max_steps: 0,
             num_epochs: 1,

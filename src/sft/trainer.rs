@@ -5,10 +5,12 @@ use crate::data::{Dataset, Row};
 use crate::error::{Error, Result};
 use crate::mlx::random::derive;
 use crate::mlx::{self, Array, interrupt};
-use crate::tensor::item;
+use crate::nn::Params;
+use crate::tensor::{item, selective_log_softmax};
 use crate::text::{LanguageModel, SharedModel};
 use crate::train::{
-    Batch, Metrics, Observer, Progress, RunDir, Stepper, completion_logprobs, loss_and_grads,
+    Batch, Metrics, Observer, Progress, RunDir, Stepper, completion_logits_routed,
+    completion_logprobs, loss_and_grads, router_loss,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -47,6 +49,7 @@ impl SftTrainer {
     pub fn new(model: SharedModel, settings: SftSettings) -> Result<Self> {
         settings.check()?;
         model.borrow().tokenizer()?;
+        model.borrow_mut().network.prepare(settings.lora.as_ref())?;
         Ok(Self {
             stepper: Stepper::new(settings.optim.clone())?,
             model,
@@ -180,21 +183,38 @@ impl SftTrainer {
         self.run()?;
         let start = Instant::now();
         let tokens: i32 = batches.iter().flat_map(|batch| &batch.lengths).sum();
-        let mut loss = 0.0;
-        for batch in batches {
+        let (mut loss, mut aux_loss) = (0.0, 0.0);
+        let coefficient = self.settings.router_aux_loss_coef;
+        let seed = derive(derive(self.settings.seed, 1), self.step);
+        for (i, batch) in batches.iter().enumerate() {
             if let Err(error) = interrupt::check() {
                 self.stepper.discard();
                 return Err(error);
             }
             let model = self.model.borrow();
+            let network = model.network.with_dropout(derive(seed, i as u64))?;
+            let balanced = coefficient > 0.0 && network.config.num_experts > 0;
             // Divided by the tokens of the whole step, so that accumulation changes nothing.
             let scale = Array::from_f32(-1.0 / tokens as f32);
-            let (values, grads) = loss_and_grads(&model.network, |network| {
-                let logprobs = completion_logprobs(network, batch, 1.0)?;
-                Ok(vec![logprobs.sum(false)?.multiply(&scale)?])
+            let (values, grads) = loss_and_grads(&network, |network| {
+                let mut routed = Vec::new();
+                let router = balanced.then_some(&mut routed);
+                let logits = completion_logits_routed(network, batch, 1.0, router)?;
+                let logprobs = selective_log_softmax(&logits, batch.targets())?;
+                let loss = logprobs.sum(false)?.multiply(&scale)?;
+                if !balanced {
+                    return Ok(vec![loss]);
+                }
+                let even = router_loss(network, batch, &routed)?;
+                let even = even.multiply(Array::from_f32(1.0 / batches.len() as f32))?;
+                let both = loss.add(even.multiply(Array::from_f32(coefficient))?)?;
+                Ok(vec![both, even])
             })?;
             self.stepper.accumulate(grads)?;
             loss += f64::from(item(&values[0])?);
+            if let Some(even) = values.get(1) {
+                aux_loss += f64::from(item(even)?);
+            }
         }
         let mut model = self.model.borrow_mut();
         let outcome = self.stepper.apply(&mut model.network, self.step, total)?;
@@ -204,6 +224,9 @@ impl SftTrainer {
         let mut metrics = Metrics::default();
         metrics.set("step", self.step as f64);
         metrics.set("loss", loss);
+        if coefficient > 0.0 {
+            metrics.set("aux_loss", aux_loss);
+        }
         metrics.set("grad_norm", outcome.grad_norm);
         metrics.set("learning_rate", outcome.learning_rate);
         metrics.set("skipped", f64::from(u8::from(outcome.skipped)));

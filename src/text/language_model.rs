@@ -1,10 +1,10 @@
 //! A network with its tokenizer.
 
 use super::Tokenizer;
-use crate::checkpoint::ModelDir;
+use crate::checkpoint::{ModelDir, read_gguf};
 use crate::error::{Error, Result};
 use crate::mlx::Dtype;
-use crate::models::{Config, Qwen3};
+use crate::models::{Config, Qwen3, SHARD_BYTES};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -52,8 +52,30 @@ impl LanguageModel {
         })
     }
 
-    /// Loads a folder in Hugging Face layout; a folder without a tokenizer loads too.
-    pub fn load(dir: &Path, dtype: Option<Dtype>) -> Result<Self> {
+    /// Loads a folder in Hugging Face layout, or a GGUF file; one without a tokenizer loads too.
+    ///
+    /// # Errors
+    /// Those of [`Qwen3::load`] and [`Tokenizer::load`].
+    pub fn load(path: &Path, dtype: Option<Dtype>) -> Result<Self> {
+        let is_gguf = path.extension().is_some_and(|e| e == "gguf");
+        match is_gguf && !path.is_dir() {
+            true => Self::load_gguf(path, dtype),
+            false => Self::load_folder(path, dtype),
+        }
+    }
+
+    fn load_gguf(path: &Path, dtype: Option<Dtype>) -> Result<Self> {
+        let file = read_gguf(path)?;
+        let tokenizer = Tokenizer::from_gguf(&file.metadata).map_err(|e| Error::file(path, e))?;
+        let network = Qwen3::from_gguf(file, path, dtype)?;
+        Ok(Self {
+            eos_token_ids: network.config.eos_token_ids(),
+            network,
+            tokenizer,
+        })
+    }
+
+    fn load_folder(dir: &Path, dtype: Option<Dtype>) -> Result<Self> {
         let network = Qwen3::load(dir, dtype)?;
         let tokenizer = Tokenizer::is_in(dir)
             .then(|| Tokenizer::load(dir))
@@ -71,8 +93,13 @@ impl LanguageModel {
 
     /// Writes the folder that [`load`](Self::load) reads.
     pub fn save(&self, dir: &Path) -> Result<()> {
+        self.save_sharded(dir, SHARD_BYTES)
+    }
+
+    /// The same, with the weights in files of up to so many bytes.
+    pub fn save_sharded(&self, dir: &Path, shard_bytes: usize) -> Result<()> {
         let dir = ModelDir::create(dir)?;
-        self.network.save(&dir)?;
+        self.network.save(&dir, shard_bytes)?;
         if let Some(tokenizer) = &self.tokenizer {
             tokenizer.save(&dir)?;
         }

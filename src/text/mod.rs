@@ -1,5 +1,6 @@
 //! Between strings and token ids.
 
+mod gguf;
 mod language_model;
 mod tokenizer;
 

@@ -18,6 +18,19 @@ const PAD: &str = "<pad>";
 const EOS: &str = "<eos>";
 
 impl Tokenizer {
+    /// A tokenizer as `tokenizer.json` and `tokenizer_config.json` describe it.
+    ///
+    /// # Errors
+    /// A description that the `tokenizers` crate does not understand.
+    pub fn new(description: &[u8], config: Value) -> Result<Self> {
+        let inner = tokenizers::Tokenizer::from_bytes(description)
+            .map_err(|e| Error::Tokenizer(e.to_string()))?;
+        // The token is a string, or an object with a `content`.
+        let eos = &config["eos_token"];
+        let eos = eos.as_str().or(eos["content"].as_str()).map(String::from);
+        Ok(Self { inner, eos, config })
+    }
+
     /// Reads `tokenizer.json` and, if it is there, `tokenizer_config.json`.
     ///
     /// # Errors
@@ -25,17 +38,13 @@ impl Tokenizer {
     pub fn load(dir: &Path) -> Result<Self> {
         let path = dir.join("tokenizer.json");
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::file(&path, e))?;
-        let path = dir.join("tokenizer_config.json");
-        let config: Value = match std::fs::read_to_string(&path) {
+        let settings = dir.join("tokenizer_config.json");
+        let config: Value = match std::fs::read_to_string(&settings) {
             Ok(text) => serde_json::from_str(&text)
-                .map_err(|e| Error::file(&path, format!("not JSON: {e}")))?,
+                .map_err(|e| Error::file(&settings, format!("not JSON: {e}")))?,
             Err(_) => json!({}),
         };
-        // The token is a string, or an object with a `content`.
-        let eos = &config["eos_token"];
-        let eos = eos.as_str().or(eos["content"].as_str()).map(String::from);
-        Ok(Self { inner, eos, config })
+        Self::new(&bytes, config).map_err(|e| Error::file(&path, e))
     }
 
     /// Whether a folder holds a tokenizer.
@@ -77,14 +86,9 @@ impl Tokenizer {
             // The unknown token is not in the vocabulary: an unknown character is an error.
             "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "<unk>" },
         });
-        let inner = tokenizers::Tokenizer::from_bytes(description.to_string().as_bytes())
-            .map_err(|e| Error::Tokenizer(e.to_string()))?;
-        Ok(Self {
-            inner,
-            eos: Some(EOS.into()),
-            config: json!({ "tokenizer_class": "PreTrainedTokenizerFast",
-                            "eos_token": EOS, "pad_token": PAD }),
-        })
+        let config = json!({ "tokenizer_class": "PreTrainedTokenizerFast",
+                             "eos_token": EOS, "pad_token": PAD });
+        Self::new(description.to_string().as_bytes(), config)
     }
 
     /// The ids of a text; no special tokens are added.

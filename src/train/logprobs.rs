@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::mlx::Array;
 use crate::models::Qwen3;
+use crate::nn::load_balancing_loss;
 use crate::tensor::{Side, pad_sequences, selective_log_softmax};
 
 /// Sequences of prompt and completion, ready for one forward.
@@ -18,6 +19,8 @@ pub struct Batch {
     positions: Array,
     /// `int32` `[N]`
     targets: Array,
+    /// `int32` `[M]`: which of the `B * L` positions hold a token, not padding.
+    tokens: Array,
     /// How many completion tokens each row has.
     pub lengths: Vec<i32>,
 }
@@ -36,9 +39,11 @@ impl Batch {
         let rows: Vec<&[i32]> = rows.iter().map(Vec::as_slice).collect();
         let ids = pad_sequences(&rows, 0, Side::Right);
         let width = ids.dim(1);
-        let (mut positions, mut targets) = (Vec::new(), Vec::new());
+        let (mut positions, mut targets, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
         for (row, (prompt, completion)) in pairs.iter().enumerate() {
-            let first = row as i32 * width + prompt.len() as i32 - 1;
+            let start = row as i32 * width;
+            tokens.extend(start..start + rows[row].len() as i32);
+            let first = start + prompt.len() as i32 - 1;
             positions.extend(first..first + completion.len() as i32);
             targets.extend_from_slice(completion);
         }
@@ -47,6 +52,7 @@ impl Batch {
             ids,
             positions: Array::from_slice(&positions, &[n]),
             targets: Array::from_slice(&targets, &[n]),
+            tokens: Array::from_slice(&tokens, &[tokens.len() as i32]),
             lengths: pairs.iter().map(|(_, c)| c.len() as i32).collect(),
         }
     }
@@ -87,11 +93,37 @@ impl Batch {
 /// # Shapes
 /// - returns: f32 `[N, V]`
 pub fn completion_logits(model: &Qwen3, batch: &Batch, temperature: f32) -> Result<Array> {
-    let hidden = model.hidden(&batch.ids, None)?;
+    completion_logits_routed(model, batch, temperature, None)
+}
+
+/// The same; `routed` gets the logits of the choice of experts in each layer that has some.
+pub fn completion_logits_routed(
+    model: &Qwen3,
+    batch: &Batch,
+    temperature: f32,
+    routed: Option<&mut Vec<Array>>,
+) -> Result<Array> {
+    let hidden = model.hidden_routed(&batch.ids, None, routed)?;
     let flat = hidden.reshape(&[-1, hidden.dim(2)])?;
     let chosen = flat.take_axis(&batch.positions, 0)?;
     let logits = model.head(&chosen)?.as_dtype(mlx_rs::Dtype::Float32)?;
     Ok(logits.multiply(Array::from_f32(1.0 / temperature))?)
+}
+
+/// The load-balancing loss of a batch that was forwarded; padding has no part in it.
+///
+/// # Shapes
+/// - routed: one `[B, L, experts]` for each layer that has experts
+/// - returns: a scalar, 0 for a model without experts
+pub fn router_loss(model: &Qwen3, batch: &Batch, routed: &[Array]) -> Result<Array> {
+    let rows: Vec<Array> = routed
+        .iter()
+        .map(|logits| {
+            let flat = logits.reshape(&[-1, logits.dim(-1)])?;
+            Ok(flat.take_axis(&batch.tokens, 0)?)
+        })
+        .collect::<Result<_>>()?;
+    load_balancing_loss(&rows, model.config.num_experts_per_tok)
 }
 
 /// Log-probabilities of the N completion tokens at a temperature.

@@ -11,14 +11,21 @@ use crate::tensor::item;
 /// After so many steps in a row without a usable gradient the run stops.
 const MAX_NON_FINITE: u32 = 5;
 
-/// The outputs of a function of the model, and the gradient of the first by every weight.
+/// The outputs of a function of the model, and the gradient of the first by every weight that is
+/// trained: the adapters where there are any.
 ///
 /// `f` gets the model with traced weights in its leaves and runs its ordinary `forward`.
 pub fn loss_and_grads(
     model: &Qwen3,
     mut f: impl FnMut(&Qwen3) -> Result<Vec<Array>>,
 ) -> Result<(Vec<Array>, Vec<Array>)> {
-    autograd::value_and_grad(|arrays| f(&model.with_arrays(arrays)), &model.arrays())
+    model.check_trainable()?;
+    let trained: Vec<Array> = model
+        .trained()
+        .into_iter()
+        .map(|(_, array)| array)
+        .collect();
+    autograd::value_and_grad(|arrays| f(&model.with_trained(arrays)), &trained)
 }
 
 /// What a step did.
@@ -110,9 +117,13 @@ impl Stepper {
             });
         }
         self.non_finite = 0;
-        let params = model.arrays();
+        let params: Vec<Array> = model
+            .trained()
+            .into_iter()
+            .map(|(_, array)| array)
+            .collect();
         let updated = self.optimizer.update(&params, &grads, learning_rate)?;
-        model.set_arrays(&updated);
+        model.set_trained(&updated);
         let mut evaluate = updated;
         evaluate.extend(self.state(model).into_iter().map(|(_, array)| array));
         mlx::eval(&evaluate)?;
@@ -125,7 +136,7 @@ impl Stepper {
 
     /// The optimiser's arrays, named after the model's weights.
     pub fn state(&self, model: &Qwen3) -> Vec<(String, Array)> {
-        let names: Vec<String> = model.named().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = model.trained().into_iter().map(|(name, _)| name).collect();
         self.optimizer.arrays(&names)
     }
 }

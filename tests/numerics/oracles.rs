@@ -1,94 +1,14 @@
 //! Values of transformers, mlx-lm, TRL and torch; `tests/vectors/README.md` says how they were made.
 
-use crate::support::{array, assert_close, distance, fixture, ids, vectors};
-use mlx_repl::generate::{GenerateSettings, Silent, generate};
+use crate::support::{array, assert_close, distance, fixture};
 use mlx_repl::mlx::{Array, Dtype, autograd};
-use mlx_repl::models::Qwen3;
-use mlx_repl::nn::Params;
 use mlx_repl::optim::{Optimizer, Rule};
 use mlx_repl::rl::advantage::Aggregation;
 use mlx_repl::rl::{
     AdvantageSettings, LossInputs, LossSettings, LossType, Ratio, Scale, advantages, loss,
 };
-use mlx_repl::sampling::SamplerSettings;
-use mlx_repl::tensor::{item, to_i32};
-use mlx_repl::train::{Batch, completion_logprobs, loss_and_grads};
+use mlx_repl::tensor::item;
 use serde_json::Value;
-
-fn models() -> Vec<(String, Qwen3, Value)> {
-    let all = fixture("qwen3.json");
-    let models = all["models"].as_object().unwrap();
-    models
-        .iter()
-        .map(|(name, values)| {
-            let model = Qwen3::load(&vectors().join(name), None).unwrap();
-            (name.clone(), model, values.clone())
-        })
-        .collect()
-}
-
-#[test]
-fn logits_are_those_of_transformers_and_mlx_lm() {
-    for (name, model, values) in models() {
-        let logits = model.forward(&ids(&values["ids"]), None).unwrap();
-        for oracle in ["logits_transformers", "logits_mlx_lm"] {
-            let off = distance(&logits, &array(&values[oracle]));
-            assert!(off < 1e-4, "{name}, {oracle}: {off}");
-        }
-    }
-}
-
-#[test]
-fn greedy_tokens_are_those_of_transformers() {
-    for (name, model, values) in models() {
-        let prompt = to_i32(&ids(&values["ids"][0])).unwrap();
-        let expected = to_i32(&ids(&values["greedy"])).unwrap();
-        let settings = GenerateSettings {
-            max_tokens: expected.len(),
-            sampler: SamplerSettings {
-                temperature: 0.0,
-                ..SamplerSettings::default()
-            },
-            ..GenerateSettings::default()
-        };
-        let got = generate(&model, &[prompt], &settings, &mut Silent).unwrap();
-        assert_eq!(got[0].token_ids, expected, "{name}");
-    }
-}
-
-/// The loss of both rows, and the norm of its gradient by every weight.
-#[test]
-fn loss_and_gradients_are_those_of_transformers() {
-    for (name, model, values) in models() {
-        let rows: Vec<Vec<i32>> = values["ids"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|row| to_i32(&ids(row)).unwrap())
-            .collect();
-        // Next-token prediction is a prompt of one token and a completion of the rest.
-        let pairs: Vec<(&[i32], &[i32])> = rows.iter().map(|row| row.split_at(1)).collect();
-        let batch = Batch::new(&pairs);
-        let (value, grads) = loss_and_grads(&model, |model| {
-            let logprobs = completion_logprobs(model, &batch, 1.0)?;
-            Ok(vec![logprobs.mean(false)?.negative()?])
-        })
-        .unwrap();
-        let expected = values["loss"].as_f64().unwrap() as f32;
-        assert!((item(&value[0]).unwrap() - expected).abs() < 1e-5, "{name}");
-        let norms = values["grad_norms"].as_object().unwrap();
-        let named = model.named();
-        assert_eq!(named.len(), norms.len(), "{name}");
-        for ((weight, _), grad) in named.iter().zip(&grads) {
-            let norm = item(&grad.square().unwrap().sum(false).unwrap())
-                .unwrap()
-                .sqrt();
-            let expected = norms[weight].as_f64().unwrap() as f32;
-            let off = (norm - expected).abs() / expected;
-            assert!(off < 1e-4, "{name}, {weight}: {norm}, not {expected}");
-        }
-    }
-}
 
 #[test]
 fn losses_and_their_gradients_are_those_of_trl() {

@@ -1,10 +1,9 @@
-//! Grouped-query attention with normalised queries and keys.
+//! Grouped-query attention, with normalised queries and keys in Qwen3.
 
-use super::Config;
 use crate::cache::{LayerCache, Mask};
 use crate::error::Result;
 use crate::mlx::Array;
-use crate::nn::params::{Params, Visit, join};
+use crate::nn::params::{Layer, Params, VisitLayer, join};
 use crate::nn::{Linear, Position, RmsNorm, Rope};
 use crate::tensor::dims3;
 use mlx_rs::fast::{ScaledDotProductAttentionMask, scaled_dot_product_attention};
@@ -16,8 +15,9 @@ pub struct Attention {
     pub k_proj: Linear,
     pub v_proj: Linear,
     pub o_proj: Linear,
-    pub q_norm: RmsNorm,
-    pub k_norm: RmsNorm,
+    /// `None` in families that do not normalise.
+    pub q_norm: Option<RmsNorm>,
+    pub k_norm: Option<RmsNorm>,
     pub heads: i32,
     pub kv_heads: i32,
     pub head_dim: i32,
@@ -25,25 +25,6 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// An attention of the configuration's sizes with the given weights.
-    pub fn new(config: &Config, [q, k, v, o]: [Linear; 4], [qn, kn]: [RmsNorm; 2]) -> Self {
-        Self {
-            q_proj: q,
-            k_proj: k,
-            v_proj: v,
-            o_proj: o,
-            q_norm: qn,
-            k_norm: kn,
-            heads: config.num_attention_heads,
-            kv_heads: config.num_key_value_heads,
-            head_dim: config.head_dim,
-            rope: Rope {
-                dims: config.head_dim,
-                base: config.rope_theta,
-            },
-        }
-    }
-
     /// # Shapes
     /// - x: `[B, L, E]`
     /// - returns: `[B, L, E]`
@@ -61,8 +42,8 @@ impl Attention {
         let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
         // 2. Normalise each head of queries and keys, then bring the heads forward: [B, H, L, D].
         let forward = [0, 2, 1, 3];
-        let q = self.q_norm.forward(&q)?.transpose_axes(&forward)?;
-        let k = self.k_norm.forward(&k)?.transpose_axes(&forward)?;
+        let q = normalised(&self.q_norm, q)?.transpose_axes(&forward)?;
+        let k = normalised(&self.k_norm, k)?.transpose_axes(&forward)?;
         let v = v.transpose_axes(&forward)?;
         // 3. Rotate by position, and put the past before the new keys and values.
         let position = cache
@@ -95,13 +76,24 @@ impl Attention {
     }
 }
 
+fn normalised(norm: &Option<RmsNorm>, x: Array) -> Result<Array> {
+    match norm {
+        Some(norm) => norm.forward(&x),
+        None => Ok(x),
+    }
+}
+
 impl Params for Attention {
-    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
-        self.q_proj.walk(&join(prefix, "q_proj"), visit)?;
-        self.k_proj.walk(&join(prefix, "k_proj"), visit)?;
-        self.v_proj.walk(&join(prefix, "v_proj"), visit)?;
-        self.o_proj.walk(&join(prefix, "o_proj"), visit)?;
-        self.q_norm.walk(&join(prefix, "q_norm"), visit)?;
-        self.k_norm.walk(&join(prefix, "k_norm"), visit)
+    fn layers(&mut self, prefix: &str, visit: &mut VisitLayer) -> Result<()> {
+        visit(&join(prefix, "q_proj"), Layer::Linear(&mut self.q_proj))?;
+        visit(&join(prefix, "k_proj"), Layer::Linear(&mut self.k_proj))?;
+        visit(&join(prefix, "v_proj"), Layer::Linear(&mut self.v_proj))?;
+        visit(&join(prefix, "o_proj"), Layer::Linear(&mut self.o_proj))?;
+        for (name, norm) in [("q_norm", &mut self.q_norm), ("k_norm", &mut self.k_norm)] {
+            if let Some(norm) = norm {
+                visit(&join(prefix, name), Layer::Norm(norm))?;
+            }
+        }
+        Ok(())
     }
 }

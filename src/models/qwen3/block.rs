@@ -1,22 +1,25 @@
 //! One transformer block.
 
 use super::attention::Attention;
+use super::feed_forward::FeedForward;
 use crate::cache::{LayerCache, Mask};
 use crate::error::Result;
 use crate::mlx::Array;
-use crate::nn::params::{Params, Visit, join};
-use crate::nn::{RmsNorm, SwiGlu};
+use crate::nn::RmsNorm;
+use crate::nn::params::{Layer, Params, VisitLayer, join};
 
 /// `h = x + attention(norm(x))`, `y = h + mlp(norm(h))`.
 #[derive(Clone, Debug)]
 pub struct Block {
     pub self_attn: Attention,
-    pub mlp: SwiGlu,
+    pub mlp: FeedForward,
     pub input_layernorm: RmsNorm,
     pub post_attention_layernorm: RmsNorm,
 }
 
 impl Block {
+    /// `routed` gets the logits of the choice of experts, if there is one.
+    ///
     /// # Shapes
     /// - x: `[B, L, E]`
     /// - returns: `[B, L, E]`
@@ -25,6 +28,7 @@ impl Block {
         x: &Array,
         mask: &Mask,
         cache: Option<&mut Box<dyn LayerCache>>,
+        routed: Option<&mut Vec<Array>>,
     ) -> Result<Array> {
         let attended = self
             .self_attn
@@ -32,18 +36,18 @@ impl Block {
         let h = x.add(attended)?;
         let fed = self
             .mlp
-            .forward(&self.post_attention_layernorm.forward(&h)?)?;
+            .forward(&self.post_attention_layernorm.forward(&h)?, routed)?;
         Ok(h.add(fed)?)
     }
 }
 
 impl Params for Block {
-    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
-        self.self_attn.walk(&join(prefix, "self_attn"), visit)?;
-        self.mlp.walk(&join(prefix, "mlp"), visit)?;
-        self.input_layernorm
-            .walk(&join(prefix, "input_layernorm"), visit)?;
-        self.post_attention_layernorm
-            .walk(&join(prefix, "post_attention_layernorm"), visit)
+    fn layers(&mut self, prefix: &str, visit: &mut VisitLayer) -> Result<()> {
+        self.self_attn.layers(&join(prefix, "self_attn"), visit)?;
+        self.mlp.layers(&join(prefix, "mlp"), visit)?;
+        let norm = Layer::Norm(&mut self.input_layernorm);
+        visit(&join(prefix, "input_layernorm"), norm)?;
+        let norm = Layer::Norm(&mut self.post_attention_layernorm);
+        visit(&join(prefix, "post_attention_layernorm"), norm)
     }
 }

@@ -1,11 +1,17 @@
-//! Weights from and to a directory in Hugging Face layout.
+//! Weights from a directory in Hugging Face layout, or from any other source of tensors.
 
-use super::{Config, Qwen3};
-use crate::checkpoint::{self, ModelDir};
+use super::{Config, Quantization, Qwen3, names};
+use crate::checkpoint::Weights;
 use crate::error::{Error, Result};
-use crate::mlx::{self, Dtype, device};
-use crate::nn::Params;
+use crate::mlx::quantized::Format;
+use crate::mlx::{self, Array, Dtype, device};
+use crate::nn::params::join;
+use crate::nn::{Layer, Matrix, Packed, Params, Role};
 use std::path::Path;
+
+/// So many bytes are read together: enough to keep the disk busy, few enough that the copies that
+/// a change of dtype needs do not add up.
+const CHUNK: usize = 256 << 20;
 
 impl Qwen3 {
     /// Loads a model. On the CPU weights become `float32`, which is ten times as fast there;
@@ -22,55 +28,170 @@ impl Qwen3 {
             ));
         }
         let config = Config::read(dir)?;
-        let mut weights = checkpoint::read_weights(dir)?;
-        let mut model = Self::plan(config, 0, Dtype::Float32)?;
-        let on_cpu = device::current() == device::Kind::Cpu;
-        model.walk("", &mut |name, weight| {
-            let Some(found) = weights.remove(name) else {
-                return Err(Error::MissingWeight {
-                    name: name.to_string(),
-                    path: dir.to_path_buf(),
-                });
-            };
-            if found.shape() != weight.shape() {
-                return Err(Error::WeightShape {
-                    name: name.to_string(),
-                    expected: weight.shape().to_vec(),
-                    found: found.shape().to_vec(),
-                });
-            }
-            let target = dtype.unwrap_or(if on_cpu {
-                Dtype::Float32
-            } else {
-                found.dtype()
-            });
-            *weight = found.as_dtype(target)?;
-            Ok(())
-        })?;
-        // A tied model may store its head all the same.
-        if model.lm_head.is_none() {
-            weights.remove("lm_head.weight");
-        }
-        if let Some(name) = weights.keys().min() {
-            return Err(Error::file(
-                dir,
-                format!(
-                    "{} weights have no place in this configuration, the first is `{name}`",
-                    weights.len()
-                ),
-            ));
-        }
-        mlx::eval(&model.arrays())?;
+        let model = Self::assemble(config, Weights::read(dir)?, dtype)?;
         let count = model.num_parameters();
         tracing::info!(folder = %dir.display(), parameters = count, "model loaded");
         Ok(model)
     }
 
-    /// Writes `config.json` and `model.safetensors`; transformers and mlx-lm load the folder.
-    pub fn save(&self, dir: &ModelDir) -> Result<()> {
-        let mut config = self.config.to_json();
-        config["torch_dtype"] = crate::tensor::dtype::name(self.dtype()).into();
-        dir.write_json("config.json", &config)?;
-        dir.write_weights("model.safetensors", &self.named())
+    /// A model of given tensors, which are read while they are put in their places: no more than
+    /// a chunk of them is in memory twice.
+    ///
+    /// # Errors
+    /// A tensor that is missing, misshapen, of a type that is no weight's, or has no place.
+    pub(super) fn assemble(
+        config: Config,
+        mut weights: Weights,
+        dtype: Option<Dtype>,
+    ) -> Result<Self> {
+        names::normalise(&mut weights, &config)?;
+        let on_cpu = device::current() == device::Kind::Cpu;
+        let mut filler = Filler {
+            quantization: config.quantization()?,
+            dtype: dtype.or(on_cpu.then_some(Dtype::Float32)),
+            weights,
+            waiting: Vec::new(),
+        };
+        let mut model = Self::plan(config, 0, Dtype::Float32)?;
+        model.layers("", &mut |path, layer| filler.fill(path, layer))?;
+        filler.evaluate()?;
+        filler.weights.finish()?;
+        model.note_quantization();
+        Ok(model)
+    }
+
+    /// The same network with the weights of a checkpoint of it.
+    ///
+    /// # Errors
+    /// A weight that is missing or misshapen.
+    pub fn with_weights(&self, weights: Weights) -> Result<Self> {
+        Self::assemble(self.config.clone(), weights, Some(self.dtype()))
+    }
+
+    /// The same network as a run left it in a checkpoint: with its adapters if it has any, since
+    /// nothing else was trained then; else with its weights.
+    pub fn resumed(&self, dir: &Path) -> Result<Self> {
+        if !self.has_adapters() {
+            return self.with_weights(Weights::read(dir)?);
+        }
+        let mut copy = self.clone();
+        copy.load_adapter(dir)?;
+        Ok(copy)
+    }
+
+    /// Makes the configuration say what is in few bits.
+    pub(super) fn note_quantization(&mut self) {
+        let found = Quantization::of(self);
+        Quantization::write(found.as_ref(), &mut self.config.other);
+    }
+}
+
+struct Filler {
+    weights: Weights,
+    quantization: Option<Quantization>,
+    /// `None` keeps that of the file.
+    dtype: Option<Dtype>,
+    /// Put in their places, but not read yet.
+    waiting: Vec<Array>,
+}
+
+impl Filler {
+    /// Puts the arrays of a layer in their places. A matrix is in few bits where the checkpoint
+    /// has scales for it.
+    fn fill(&mut self, path: &str, mut layer: Layer) -> Result<()> {
+        if self.weights.has(&join(path, "scales"))
+            && let Some(matrix) = layer.matrix()
+        {
+            *matrix = Matrix::Packed(self.packed(path, &matrix.shape())?);
+        }
+        layer.arrays(path, &mut |name, role, place| {
+            if role == Role::Weight {
+                let found = self.weights.take_shaped(name, place.shape())?;
+                *place = self.cast(name, found)?;
+            }
+            self.waiting.push(place.clone());
+            Ok(())
+        })?;
+        match self.waiting.iter().map(Array::nbytes).sum::<usize>() >= CHUNK {
+            true => self.evaluate(),
+            false => Ok(()),
+        }
+    }
+
+    /// A matrix of `shape` in few bits. Where the configuration does not say in which format (a
+    /// GGUF file has none), it follows from the shapes.
+    fn packed(&mut self, path: &str, shape: &[i32]) -> Result<Packed> {
+        let weight = self.weights.take(&join(path, "weight"))?;
+        let scales = self.weights.take(&join(path, "scales"))?;
+        let biases_name = join(path, "biases");
+        let biases = match self.weights.has(&biases_name) {
+            true => Some(self.weights.take(&biases_name)?),
+            false => None,
+        };
+        let (lead, inputs) = shape.split_at(shape.len() - 1);
+        let inputs = i64::from(inputs[0]);
+        let (words, groups) = (i64::from(weight.dim(-1)), i64::from(scales.dim(-1)));
+        let format = match self.quantization.as_ref().and_then(|q| q.format_of(path)) {
+            Some(format) => format.clone(),
+            None => Format::new(
+                "affine",
+                Some((inputs / groups.max(1)) as i32),
+                Some((words * 32 / inputs) as i32),
+            ),
+        };
+        // Every part must be what the format makes of the shape.
+        let with = |last: i64| [lead, &[last as i32]].concat();
+        let of_groups = with(inputs / i64::from(format.group_size));
+        let expected = [
+            (
+                "weight",
+                &weight,
+                with(inputs * i64::from(format.bits) / 32),
+            ),
+            ("scales", &scales, of_groups.clone()),
+            ("biases", biases.as_ref().unwrap_or(&scales), of_groups),
+        ];
+        for (part, found, expected) in expected {
+            if found.shape() != expected {
+                return Err(Error::WeightShape {
+                    name: join(path, part),
+                    path: self.weights.path().to_path_buf(),
+                    expected,
+                    found: found.shape().to_vec(),
+                });
+            }
+        }
+        if weight.dtype() != Dtype::Uint32 {
+            return Err(self.wrong_type(&join(path, "weight"), &weight, "uint32"));
+        }
+        let affine = biases.is_some();
+        // Only the affine format has scales that are ordinary numbers.
+        let scale = |scales| match affine {
+            true => self.cast(&join(path, "scales"), scales),
+            false => Ok(scales),
+        };
+        Ok(Packed {
+            weight,
+            scales: scale(scales)?,
+            biases: biases.map(scale).transpose()?,
+            format,
+        })
+    }
+
+    fn cast(&self, name: &str, found: Array) -> Result<Array> {
+        if !found.dtype().is_float() {
+            return Err(self.wrong_type(name, &found, "float32, bfloat16 or float16"));
+        }
+        Ok(found.as_dtype(self.dtype.unwrap_or(found.dtype()))?)
+    }
+
+    fn wrong_type(&self, name: &str, found: &Array, expected: &str) -> Error {
+        let found = crate::tensor::dtype::name(found.dtype());
+        let reason = format!("weight `{name}` is of {found}; expected {expected}");
+        Error::file(self.weights.path(), reason)
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        mlx::eval(&std::mem::take(&mut self.waiting))
     }
 }

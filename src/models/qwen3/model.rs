@@ -5,7 +5,7 @@ use super::block::Block;
 use crate::cache::{Cache, Mask};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
-use crate::nn::params::{Params, Visit, join};
+use crate::nn::params::{Layer, Params, VisitLayer, join};
 use crate::nn::{Embedding, Linear, RmsNorm};
 use crate::tensor::dims2;
 
@@ -38,7 +38,18 @@ impl Qwen3 {
     /// # Shapes
     /// - ids: integers `[B, L]`
     /// - returns: `[B, L, E]`
-    pub fn hidden(&self, ids: &Array, mut cache: Option<&mut Cache>) -> Result<Array> {
+    pub fn hidden(&self, ids: &Array, cache: Option<&mut Cache>) -> Result<Array> {
+        self.hidden_routed(ids, cache, None)
+    }
+
+    /// The same; `routed` gets the logits of the choice of experts, `[B, L, experts]` for each
+    /// layer that has experts.
+    pub fn hidden_routed(
+        &self,
+        ids: &Array,
+        mut cache: Option<&mut Cache>,
+        mut routed: Option<&mut Vec<Array>>,
+    ) -> Result<Array> {
         let [_, l] = dims2(ids, "token ids")?;
         let mut h = self.embed_tokens.forward(ids)?;
         let mask = match &cache {
@@ -57,7 +68,7 @@ impl Qwen3 {
         };
         for (i, layer) in self.layers.iter().enumerate() {
             let past = cache.as_mut().map(|cache| &mut cache[i]);
-            h = layer.forward(&h, &mask, past)?;
+            h = layer.forward(&h, &mask, past, routed.as_deref_mut())?;
         }
         self.norm.forward(&h)
     }
@@ -76,7 +87,7 @@ impl Qwen3 {
 
     /// The element type of the weights.
     pub fn dtype(&self) -> Dtype {
-        self.embed_tokens.weight.dtype()
+        self.norm.weight.dtype()
     }
 
     /// An error if an id has no embedding.
@@ -93,16 +104,16 @@ impl Qwen3 {
 }
 
 impl Params for Qwen3 {
-    fn walk(&mut self, prefix: &str, visit: &mut Visit) -> Result<()> {
+    fn layers(&mut self, prefix: &str, visit: &mut VisitLayer) -> Result<()> {
         let model = join(prefix, "model");
-        self.embed_tokens
-            .walk(&join(&model, "embed_tokens"), visit)?;
-        for (i, layer) in self.layers.iter_mut().enumerate() {
-            layer.walk(&join(&model, &format!("layers.{i}")), visit)?;
+        let table = Layer::Embedding(&mut self.embed_tokens);
+        visit(&join(&model, "embed_tokens"), table)?;
+        for (i, block) in self.layers.iter_mut().enumerate() {
+            block.layers(&join(&model, &format!("layers.{i}")), visit)?;
         }
-        self.norm.walk(&join(&model, "norm"), visit)?;
+        visit(&join(&model, "norm"), Layer::Norm(&mut self.norm))?;
         match &mut self.lm_head {
-            Some(head) => head.walk(&join(prefix, "lm_head"), visit),
+            Some(head) => visit(&join(prefix, "lm_head"), Layer::Linear(head)),
             None => Ok(()),
         }
     }

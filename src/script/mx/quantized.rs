@@ -67,11 +67,12 @@ pub fn register(b: &mut Binder) {
 
 /// The group size, bits and mode that begin with argument `i`.
 fn format(c: &Call, i: usize) -> Result<Format> {
-    Ok(Format {
-        group_size: c.optional_int(i)?,
-        bits: c.optional_int(i + 1)?,
-        mode: c.choice(i + 2, &MODES)?,
-    })
+    let mode = c.choice(i + 2, &MODES)?;
+    Ok(Format::new(
+        &mode,
+        c.optional_int(i)?,
+        c.optional_int(i + 1)?,
+    ))
 }
 
 fn packed<'a>(w: &'a Array, scales: &'a Array, biases: Option<&'a Array>) -> Packed<'a> {

@@ -40,11 +40,9 @@ fn linear(b: &mut Binder) {
         "Rows of a table: ids integers `[..]`, weight `[V, E]`; gives `[.., E]`.",
         "assert_eq(nn::embedding(tensor([1]), tensor([[1.0, 2.0], [3.0, 4.0]])), [[3, 4]]);",
         |c| {
-            let table = Embedding {
-                weight: c.tensor(1)?,
-            };
-            let rows = table.weight.shape().first().copied().unwrap_or(0);
-            table.forward(c.positions(0)?.within(rows, "the table")?)
+            let weight = c.tensor(1)?;
+            let rows = weight.shape().first().copied().unwrap_or(0);
+            Embedding::new(weight).forward(c.positions(0)?.within(rows, "the table")?)
         },
     );
 }
