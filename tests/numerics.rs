@@ -1,5 +1,7 @@
 //! Numbers: values that other libraries computed, and properties that need no oracle.
 
+#[path = "numerics/adapters.rs"]
+mod adapters;
 #[path = "numerics/calls.rs"]
 mod calls;
 #[path = "numerics/family.rs"]

@@ -3,15 +3,18 @@
 use crate::data::Row;
 use crate::error::{Error, Result};
 use crate::generate::{Finish, Generated};
+use crate::text::{ToolCall, parse_completion};
 use std::rc::Rc;
 
 /// A completion as text and as what was sampled.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// Trimmed.
+    /// Without thinking and tool calls, trimmed.
     pub text: String,
     /// As decoded.
     pub raw_text: String,
+    pub thinking: Option<String>,
+    pub tool_calls: Vec<ToolCall>,
     pub token_ids: Rc<Vec<i32>>,
     pub logprobs: Rc<Vec<f32>>,
     pub finish: Finish,
@@ -20,9 +23,12 @@ pub struct Completion {
 impl Completion {
     /// A completion and its text; without a tokenizer the text is empty.
     pub fn new(generated: Generated, raw_text: String) -> Self {
+        let parsed = parse_completion(&raw_text);
         Self {
-            text: raw_text.trim().to_string(),
+            text: parsed.text,
             raw_text,
+            thinking: parsed.thinking,
+            tool_calls: parsed.tool_calls,
             token_ids: Rc::new(generated.token_ids),
             logprobs: Rc::new(generated.logprobs),
             finish: generated.finish,

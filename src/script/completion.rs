@@ -30,7 +30,7 @@ pub fn register(engine: &mut Engine) {
 
 #[export_module]
 mod members {
-    /// The decoded text, without white space at either end.
+    /// The decoded text without thinking and tool calls, and without white space at either end.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -54,6 +54,33 @@ mod members {
     #[rhai_fn(global, get = "raw_text", pure)]
     pub fn raw_text(c: &mut Completion) -> String {
         c.raw_text.clone()
+    }
+
+    /// What stood between `<think>` and `</think>`, without white space at either end; several
+    /// thoughts are joined by a blank line. `()` if there was none.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let c = model.generate("1+2=", #{ max_tokens: 4, temperature: 0, stop_token_ids: [] });
+    /// assert_eq(c.thinking, ());
+    /// ```
+    #[rhai_fn(global, get = "thinking", pure)]
+    pub fn thinking(c: &mut Completion) -> Dynamic {
+        c.thinking.clone().map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// The calls of tools outside of thinking, as a list of `ToolCall`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let c = model.generate("1+2=", #{ max_tokens: 4, temperature: 0, stop_token_ids: [] });
+    /// assert_eq(c.tool_calls, []);
+    /// ```
+    #[rhai_fn(global, get = "tool_calls", pure)]
+    pub fn tool_calls(c: &mut Completion) -> List {
+        c.tool_calls.iter().cloned().map(Dynamic::from).collect()
     }
 
     /// The sampled ids, without the prompt's; the stop token, if one came, is the last.

@@ -32,7 +32,9 @@ mod sampling;
 mod settings;
 mod sft;
 mod tensor;
+mod text;
 mod tokenizer;
+mod train;
 mod tree;
 
 pub use convert::show;
@@ -77,6 +79,7 @@ pub fn engine(host: Host) -> Engine {
     tokenizer::register(&mut engine);
     model::register(&mut engine);
     completion::register(&mut engine);
+    text::register(&mut engine);
     lm::register(&mut engine);
     sampling::register(&mut engine);
     data::register(&mut engine);

@@ -10,15 +10,14 @@ use super::reward::rewards;
 use super::sampling::sampler_settings;
 use super::settings::{Settings, float};
 use super::tensor::Tensor;
+use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::mlx::Array;
-use crate::optim::Decay;
 use crate::rl::advantage::{AdvantageSettings, Aggregation, Scale};
 use crate::rl::{
     self, EvalSettings, GrpoSettings, LossInputs, LossSettings, LossType, Ratio, Report,
 };
-use crate::train::{Metrics, OptimSettings};
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, Map, NativeCallContext};
 use serde_json::json;
@@ -47,20 +46,6 @@ pub fn register(engine: &mut Engine) {
     };
     engine.register_fn("to_string", show);
     engine.register_fn("to_debug", show);
-}
-
-/// Reads the keys that every optimiser shares.
-pub fn optim_settings(s: &mut Settings, into: &mut OptimSettings) -> Result<()> {
-    s.float("learning_rate", &mut into.learning_rate)?;
-    s.named("lr_scheduler", &mut into.lr_scheduler, Decay::named)?;
-    s.count("warmup_steps", &mut into.warmup_steps)?;
-    if let Some(name) = s.string("optimizer")? {
-        into.optimizer = name;
-    }
-    s.float("weight_decay", &mut into.weight_decay)?;
-    s.float("adam_beta1", &mut into.adam_beta1)?;
-    s.float("adam_beta2", &mut into.adam_beta2)?;
-    s.single("max_grad_norm", &mut into.max_grad_norm)
 }
 
 fn loss_settings(s: &mut Settings, into: &mut LossSettings) -> Result<()> {
@@ -96,6 +81,8 @@ fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
     loss_settings(s, &mut g.loss)?;
     advantage_settings(s, &mut g.advantage)?;
     optim_settings(s, &mut g.optim)?;
+    g.lora = adapters(s)?;
+    s.single("router_aux_loss_coef", &mut g.router_aux_loss_coef)?;
     s.count("num_iterations", &mut g.num_iterations)?;
     s.count(
         "gradient_accumulation_steps",
@@ -111,15 +98,6 @@ fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
     s.count("seed", &mut g.seed)?;
     g.run_dir = s.string("run_dir")?.map(PathBuf::from);
     Ok(g)
-}
-
-/// A step's numbers as a map.
-pub fn metrics_map(metrics: &Metrics) -> Dynamic {
-    let fields = metrics.values.iter();
-    fields
-        .map(|(name, value)| (name.as_str().into(), (*value).into()))
-        .collect::<Map>()
-        .into()
 }
 
 fn report_map(report: &Report) -> Dynamic {

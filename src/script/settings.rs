@@ -132,6 +132,22 @@ impl Settings {
             .transpose()
     }
 
+    /// A list of strings.
+    pub fn strings(&mut self, name: &'static str) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let list = value.clone().try_cast::<List>();
+        let strings = list.and_then(|list| {
+            let strings = list.into_iter().map(|item| item.into_string().ok());
+            strings.collect()
+        });
+        match strings {
+            Some(strings) => Ok(Some(strings)),
+            None => Err(wrong(name, &value, "a list of strings")),
+        }
+    }
+
     /// A list of numbers.
     pub fn numbers(&mut self, name: &'static str) -> Result<Option<Vec<f64>>> {
         let Some(value) = self.take(name) else {

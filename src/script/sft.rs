@@ -4,8 +4,8 @@ use super::convert::from_json;
 use super::error::{Answer, At};
 use super::host::Host;
 use super::model::Model;
-use super::rl::{metrics_map, optim_settings};
 use super::settings::Settings;
+use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::Dataset;
 use crate::sft::{self, SftSettings};
 use rhai::plugin::*;
@@ -44,7 +44,9 @@ mod functions {
 
     /// A supervised trainer of a model. Settings: `batch_size`, `learning_rate`, `lr_scheduler`,
     /// `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`, `max_grad_norm`,
-    /// `gradient_accumulation_steps`, `max_steps`, `num_epochs`, `max_length`, `seed`, `run_dir`.
+    /// `gradient_accumulation_steps`, `max_steps`, `num_epochs`, `max_length`, `seed`, `run_dir`,
+    /// `lora` (a map: adapters of these settings are trained, as by `add_lora`),
+    /// `router_aux_loss_coef` (0; the weight of the load balance of a mixture of experts).
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -60,6 +62,8 @@ mod functions {
             let mut t = SftSettings::default();
             s.count("batch_size", &mut t.batch_size)?;
             optim_settings(s, &mut t.optim)?;
+            t.lora = adapters(s)?;
+            s.single("router_aux_loss_coef", &mut t.router_aux_loss_coef)?;
             s.count(
                 "gradient_accumulation_steps",
                 &mut t.gradient_accumulation_steps,

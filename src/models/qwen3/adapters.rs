@@ -185,6 +185,17 @@ impl Qwen3 {
         }
     }
 
+    /// The same as [`merged`](Self::merged), where there is something to merge.
+    ///
+    /// # Errors
+    /// There are no adapters.
+    pub fn merge_adapters(&self) -> Result<Self> {
+        match self.has_adapters() {
+            true => self.merged(),
+            false => Err(no_adapters()),
+        }
+    }
+
     /// The model with its adapters made part of its weights. A weight in few bits is put into the
     /// same few bits again, which rounds what the adapter adds.
     pub fn merged(&self) -> Result<Self> {

@@ -18,7 +18,7 @@ use rhai::Engine;
 use std::collections::{BTreeMap, HashSet};
 
 /// The modules that are there without an import, and what is in them.
-pub const MODULES: [(&str, &str); 9] = [
+pub const MODULES: [(&str, &str); 10] = [
     ("data", "Rows for training: from csv, jsonl or a script."),
     ("lm", "Language models and tokenizers."),
     (
@@ -40,6 +40,7 @@ pub const MODULES: [(&str, &str); 9] = [
     ),
     ("sampling", "Filters of log-probabilities before a draw."),
     ("sft", "Supervised fine-tuning."),
+    ("text", "What models write, taken apart."),
 ];
 
 /// Modules inside of modules.

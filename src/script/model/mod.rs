@@ -1,0 +1,189 @@
+//! The `Model` type: a handle on a network and its tokenizer.
+
+mod scoring;
+mod text;
+mod weights;
+
+use super::convert::{self, from_json};
+use super::error::{Answer, At};
+use super::tensor::Tensor;
+use super::tokenizer::Tokenizer;
+use crate::cache;
+use crate::nn::Params;
+use crate::tensor::dtype;
+use crate::text::{LanguageModel, SharedModel};
+use rhai::plugin::*;
+use rhai::{Dynamic, Engine, INT, NativeCallContext};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A model as a script's value: every copy is the same model.
+#[derive(Clone, Debug)]
+pub struct Model(pub SharedModel);
+
+impl Model {
+    /// A handle on a new model.
+    pub fn new(model: LanguageModel) -> Self {
+        Self(Rc::new(RefCell::new(model)))
+    }
+}
+
+/// Registers the type.
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Model>("Model");
+    engine.register_global_module(exported_module!(members).into());
+    scoring::register(engine);
+    text::register(engine);
+    weights::register(engine);
+    engine.register_fn("to_string", summary);
+    engine.register_fn("to_debug", summary);
+}
+
+fn summary(model: &mut Model) -> String {
+    let model = model.0.borrow();
+    let config = &model.network.config;
+    let tokenizer = match &model.tokenizer {
+        Some(tokenizer) => format!("tokenizer of {}", tokenizer.vocab_size()),
+        None => "no tokenizer".into(),
+    };
+    format!(
+        "{} with {} parameters: {} layers, hidden {}, heads {}/{}, vocabulary {}, {}, {tokenizer}",
+        config.model_type,
+        model.network.num_parameters(),
+        config.num_hidden_layers,
+        config.hidden_size,
+        config.num_attention_heads,
+        config.num_key_value_heads,
+        config.vocab_size,
+        dtype::name(model.network.dtype()),
+    )
+}
+
+#[export_module]
+mod members {
+    /// The configuration, as a map of the keys of `config.json`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(model.config.num_hidden_layers, 1);
+    /// assert_eq(model.config.head_dim, 8);
+    /// ```
+    #[rhai_fn(global, get = "config", pure)]
+    pub fn config(m: &mut Model) -> Dynamic {
+        from_json(&m.0.borrow().network.config.to_json())
+    }
+
+    /// How many numbers the weights hold.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let sizes = model.parameters().values().map(|weight| weight.size);
+    /// assert_eq(model.num_parameters, sizes.reduce(|a, b| a + b, 0));
+    /// ```
+    #[rhai_fn(global, get = "num_parameters", pure)]
+    pub fn num_parameters(m: &mut Model) -> INT {
+        m.0.borrow().network.num_parameters() as INT
+    }
+
+    /// The name of the weights' element type.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(model.dtype, "float32");
+    /// ```
+    #[rhai_fn(global, get = "dtype", pure)]
+    pub fn dtype_name(m: &mut Model) -> String {
+        dtype::name(m.0.borrow().network.dtype()).into()
+    }
+
+    /// The tokenizer, or `()` where the model has none.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(model.tokenizer.encode("12"), [3, 4]);
+    /// ```
+    #[rhai_fn(global, get = "tokenizer", pure)]
+    pub fn tokenizer(m: &mut Model) -> Dynamic {
+        let tokenizer = m.0.borrow().tokenizer.clone();
+        tokenizer.map_or(Dynamic::UNIT, |t| Dynamic::from(Tokenizer(Rc::new(t))))
+    }
+
+    /// Logits of every position: ids `[B, L]`, or `[L]` as one row, give `[B, L, V]`.
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn forward(ctx: NativeCallContext, m: &mut Model, ids: Dynamic) -> Answer<Tensor> {
+        let forward = || {
+            let ids = convert::id_batch(&ids)?;
+            let model = m.0.borrow();
+            model.network.check_ids(&crate::tensor::to_i32(&ids)?)?;
+            model.network.forward(&ids, None).map(Tensor::new)
+        };
+        forward().at(&ctx)
+    }
+
+    /// Logits of tokens that continue what a cache holds; the cache then holds these too. Ids
+    /// `[B, L]`, or `[L]` as one row, give `[B, L, V]`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let all = model.forward([3, 12, 4]);
+    /// let cache = model.new_cache();
+    /// model.forward([3, 12], cache);
+    /// assert_close(model.forward([4], cache)[[0, 0]], all[[0, 2]], 1e-5);
+    /// ```
+    #[rhai_fn(global, name = "forward", pure, return_raw)]
+    pub fn forward_cached(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        ids: Dynamic,
+        cache: Cache,
+    ) -> Answer<Tensor> {
+        let forward = || {
+            let ids = convert::id_batch(&ids)?;
+            let model = m.0.borrow();
+            model.network.check_ids(&crate::tensor::to_i32(&ids)?)?;
+            let mut cache = cache.0.borrow_mut();
+            model
+                .network
+                .forward(&ids, Some(&mut cache))
+                .map(Tensor::new)
+        };
+        forward().at(&ctx)
+    }
+
+    /// An empty cache of keys and values for this model's layers.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let cache = model.new_cache();
+    /// assert_eq(cache.size, 0);
+    /// ```
+    #[rhai_fn(global, pure)]
+    pub fn new_cache(m: &mut Model) -> Cache {
+        let layers = m.0.borrow().network.layers.len();
+        Cache(Rc::new(RefCell::new(cache::full(layers, 0))))
+    }
+
+    /// How many tokens of each row a cache holds.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let cache = model.new_cache();
+    /// model.forward([[3, 12], [4, 13]], cache);
+    /// assert_eq(cache.size, 2);
+    /// ```
+    #[rhai_fn(global, get = "size", pure)]
+    pub fn cache_size(c: &mut Cache) -> INT {
+        c.0.borrow().first().map_or(0, |layer| layer.size().into())
+    }
+}
+
+/// The past of a model's layers as a script's value.
+#[derive(Clone)]
+pub struct Cache(Rc<RefCell<cache::Cache>>);

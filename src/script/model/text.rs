@@ -1,0 +1,105 @@
+//! What a model writes.
+
+use super::Model;
+use crate::generate::Silent;
+use crate::script::error::{Answer, At};
+use crate::script::generate::{Pieces, complete, one_or_list};
+use rhai::plugin::*;
+use rhai::{Array as List, Dynamic, Engine, FnPtr, Map, NativeCallContext};
+
+/// Registers the members.
+pub fn register(engine: &mut Engine) {
+    engine.register_global_module(exported_module!(members).into());
+}
+
+#[export_module]
+mod members {
+    /// Completes a prompt: a string, or a list of token ids.
+    #[rhai_fn(global, name = "generate", pure, return_raw)]
+    pub fn generate_plain(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+    ) -> Answer<Dynamic> {
+        generate_with(ctx, m, prompt, Map::new())
+    }
+
+    /// Completes a prompt, a string or a list of token ids: a `Completion`, or a list of them where
+    /// `num_samples` is above 1. Settings: `max_tokens`, `temperature`, `top_p`, `top_k`, `min_p`,
+    /// `min_tokens_to_keep`, `seed`, `stop_token_ids`, `num_samples`, `prefill_step_size`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let c = model.generate("1+2=", #{ max_tokens: 4, temperature: 0.8, seed: 3 });
+    /// assert(c.num_tokens <= 4);
+    /// assert_eq(model.generate([3, 12], #{ max_tokens: 2, num_samples: 3, seed: 3 }).len(), 3);
+    /// ```
+    #[rhai_fn(global, name = "generate", pure, return_raw)]
+    pub fn generate_with(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+        settings: Map,
+    ) -> Answer<Dynamic> {
+        let mut lists = complete(m, &[prompt], settings, &mut Silent).at(&ctx)?;
+        Ok(one_or_list(lists.remove(0)))
+    }
+
+    /// Completes several prompts together, with the settings of `generate`: a list with what
+    /// `generate` gives for each prompt.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let settings = #{ max_tokens: 4, temperature: 0 };
+    /// let list = model.generate_batch(["1+2=", "3="], settings);
+    /// assert_eq(list[1].token_ids, model.generate("3=", settings).token_ids);
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn generate_batch(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompts: List,
+        settings: Map,
+    ) -> Answer<List> {
+        let lists = complete(m, &prompts, settings, &mut Silent).at(&ctx)?;
+        Ok(lists.into_iter().map(one_or_list).collect())
+    }
+
+    /// Completes several prompts together with the default settings.
+    #[rhai_fn(global, name = "generate_batch", pure, return_raw)]
+    pub fn generate_batch_plain(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompts: List,
+    ) -> Answer<List> {
+        generate_batch(ctx, m, prompts, Map::new())
+    }
+
+    /// Completes a prompt, with the settings of `generate`, and gives each piece of text to a
+    /// closure as it comes. What it gives back is what `generate` does.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let pieces = "";
+    /// let settings = #{ max_tokens: 4, temperature: 0 };
+    /// let c = model.stream("1+2=", settings, |piece| pieces += piece);
+    /// assert_eq(pieces, c.raw_text);
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn stream(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        prompt: Dynamic,
+        settings: Map,
+        f: FnPtr,
+    ) -> Answer<Dynamic> {
+        let tokenizer = m.0.borrow().tokenizer().at(&ctx)?.clone();
+        let mut pieces = Pieces::new(&ctx, f, tokenizer);
+        let mut lists = complete(m, &[prompt], settings, &mut pieces).at(&ctx)?;
+        pieces.finish().at(&ctx)?;
+        Ok(one_or_list(lists.remove(0)))
+    }
+}
