@@ -1,7 +1,8 @@
 //! Which processor computes.
 
 use crate::error::{Error, Result};
-use mlx_rs::{Device, DeviceType};
+use mlx_rs::{Device, DeviceType, Stream};
+use std::cell::RefCell;
 
 /// A processor that MLX can compute on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,23 @@ pub fn select(name: &str) -> Result<()> {
     };
     Device::set_default(&device);
     Ok(())
+}
+
+thread_local! {
+    static LANES: RefCell<Vec<Stream>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `f` so that what it makes is computed in queue number `i` of a few: MLX computes the
+/// operations of one queue one after another, on one core of a CPU, and those of several at once.
+pub fn in_lane<T>(i: usize, f: impl FnOnce() -> T) -> T {
+    let most = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+    let lane = LANES.with_borrow_mut(|lanes| {
+        while lanes.len() < most {
+            lanes.push(Stream::new());
+        }
+        lanes[i % most].clone()
+    });
+    mlx_rs::with_stream(&lane, f)
 }
 
 /// The release of the MLX library in use.

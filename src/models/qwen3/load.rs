@@ -9,9 +9,9 @@ use crate::nn::params::join;
 use crate::nn::{Layer, Matrix, Packed, Params, Role};
 use std::path::Path;
 
-/// So many bytes are read together: enough to keep the disk busy, few enough that the copies that
-/// a change of dtype needs do not add up.
-const CHUNK: usize = 256 << 20;
+/// So many bytes are read together: enough to keep the disk and the cores busy, few enough that
+/// the copies that a change of dtype needs do not add up.
+const CHUNK: usize = 64 << 20;
 
 impl Qwen3 {
     /// Loads a model. On the CPU weights become `float32`, which is ten times as fast there;
@@ -51,10 +51,13 @@ impl Qwen3 {
             dtype: dtype.or(on_cpu.then_some(Dtype::Float32)),
             weights,
             waiting: Vec::new(),
+            running: Vec::new(),
+            count: 0,
         };
         let mut model = Self::plan(config, 0, Dtype::Float32)?;
         model.layers("", &mut |path, layer| filler.fill(path, layer))?;
         filler.evaluate()?;
+        mlx::eval(&filler.running)?;
         filler.weights.finish()?;
         model.note_quantization();
         Ok(model)
@@ -93,6 +96,10 @@ struct Filler {
     dtype: Option<Dtype>,
     /// Put in their places, but not read yet.
     waiting: Vec<Array>,
+    /// Being read.
+    running: Vec<Array>,
+    /// How many changed their dtype.
+    count: usize,
 }
 
 impl Filler {
@@ -166,7 +173,7 @@ impl Filler {
         }
         let affine = biases.is_some();
         // Only the affine format has scales that are ordinary numbers.
-        let scale = |scales| match affine {
+        let mut scale = |scales| match affine {
             true => self.cast(&join(path, "scales"), scales),
             false => Ok(scales),
         };
@@ -178,11 +185,16 @@ impl Filler {
         })
     }
 
-    fn cast(&self, name: &str, found: Array) -> Result<Array> {
+    fn cast(&mut self, name: &str, found: Array) -> Result<Array> {
         if !found.dtype().is_float() {
             return Err(self.wrong_type(name, &found, "float32, bfloat16 or float16"));
         }
-        Ok(found.as_dtype(self.dtype.unwrap_or(found.dtype()))?)
+        let dtype = self.dtype.unwrap_or(found.dtype());
+        if dtype == found.dtype() {
+            return Ok(found);
+        }
+        self.count += 1;
+        Ok(device::in_lane(self.count, || found.as_dtype(dtype))?)
     }
 
     fn wrong_type(&self, name: &str, found: &Array, expected: &str) -> Error {
@@ -191,7 +203,10 @@ impl Filler {
         Error::file(self.weights.path(), reason)
     }
 
+    /// Starts to read what waits, and waits for what was started before.
     fn evaluate(&mut self) -> Result<()> {
-        mlx::eval(&std::mem::take(&mut self.waiting))
+        mlx::async_eval(&self.waiting)?;
+        let waiting = std::mem::take(&mut self.waiting);
+        mlx::eval(&std::mem::replace(&mut self.running, waiting))
     }
 }
