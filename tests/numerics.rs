@@ -4,6 +4,8 @@
 mod adapters;
 #[path = "numerics/calls.rs"]
 mod calls;
+#[path = "numerics/conversations.rs"]
+mod conversations;
 #[path = "numerics/family.rs"]
 mod family;
 #[path = "numerics/generation.rs"]

@@ -10,7 +10,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The prompt.
+    /// The prompt of a row that is text.
     ///
     /// # Errors
     /// A row without a `prompt` of text.
@@ -18,15 +18,18 @@ impl Row {
         match self.fields.get("prompt") {
             Some(Value::String(text)) => Ok(text),
             Some(other) => Err(Error::value("row.prompt", other, "a string")),
-            None if self.fields.contains_key("messages") => Err(Error::Unsupported(
-                "rows of `messages` are not supported; give a `prompt` string".into(),
-            )),
             None => Err(Error::value(
                 "row",
                 format!("one without `prompt` (it has {})", self.names()),
                 "a `prompt` string in every row",
             )),
         }
+    }
+
+    /// The prompt of a row that is a conversation: `messages`, or a `prompt` that is a list.
+    pub fn messages(&self) -> Option<&Value> {
+        let prompt = self.fields.get("prompt").filter(|prompt| prompt.is_array());
+        self.fields.get("messages").or(prompt)
     }
 
     /// The text to learn after the prompt: `completion`, or else `answer`.

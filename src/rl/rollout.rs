@@ -4,7 +4,8 @@ use super::reward::{Completion, RewardOutput};
 use crate::data::Row;
 use crate::error::Result;
 use crate::generate::{Finish, GenerateSettings, Silent, generate};
-use crate::text::LanguageModel;
+use crate::text::{LanguageModel, TemplateOptions};
+use serde_json::Value;
 use std::rc::Rc;
 
 /// Prompts and their completions, the completions of a prompt adjacent.
@@ -17,6 +18,26 @@ pub struct Rollout {
     pub num_generations: usize,
 }
 
+/// A row's prompt as text and as ids. A conversation goes through the chat template, which may be
+/// told of the row's `tools` and `chat_template_kwargs`, as in TRL.
+fn encode(model: &LanguageModel, row: &Row) -> Result<(String, Vec<i32>)> {
+    let Some(messages) = row.messages() else {
+        let prompt = row.prompt()?;
+        return Ok((prompt.to_string(), model.encode_prompt(prompt)?));
+    };
+    let extra = row.fields.get("chat_template_kwargs");
+    let options = TemplateOptions {
+        tools: row.fields.get("tools").cloned(),
+        add_generation_prompt: true,
+        extra: extra
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default(),
+    };
+    let text = model.tokenizer()?.render(messages, &options)?;
+    Ok((text, model.encode_messages(messages, &options)?))
+}
+
 impl Rollout {
     /// Samples `settings.num_samples` completions of each row's prompt, all of them together.
     pub fn sample(
@@ -24,17 +45,17 @@ impl Rollout {
         rows: &[Row],
         settings: &GenerateSettings,
     ) -> Result<Self> {
-        let prompts: Vec<&str> = rows.iter().map(Row::prompt).collect::<Result<_>>()?;
-        let prompt_ids: Vec<Vec<i32>> = prompts
+        let prompts: Vec<(String, Vec<i32>)> = rows
             .iter()
-            .map(|prompt| model.encode_prompt(prompt))
+            .map(|row| encode(model, row))
             .collect::<Result<_>>()?;
+        let (prompts, prompt_ids): (Vec<String>, Vec<Vec<i32>>) = prompts.into_iter().unzip();
         let generated = generate(&model.network, &prompt_ids, settings, &mut Silent)?;
         let tokenizer = model.tokenizer()?;
         let shared: Vec<(Rc<str>, Rc<Row>)> = prompts
             .iter()
             .zip(rows)
-            .map(|(prompt, row)| (Rc::from(*prompt), Rc::new(row.clone())))
+            .map(|(prompt, row)| (Rc::from(prompt.as_str()), Rc::new(row.clone())))
             .collect();
         let outputs = generated
             .into_iter()

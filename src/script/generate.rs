@@ -1,19 +1,24 @@
 //! Generation for scripts: prompts in their several forms, settings, streaming.
 
 use super::completion::Completion;
-use super::convert;
+use super::convert::{self, to_json};
 use super::error::callback;
 use super::model::Model;
 use super::sampling::sampler_settings;
 use super::settings::Settings;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::generate::{GenerateSettings, Observer, generate};
 use crate::mlx::random;
-use crate::text::LanguageModel;
+use crate::text::{LanguageModel, StreamDecoder, TemplateOptions};
 use rhai::{Array as List, Dynamic, FnPtr, Map, NativeCallContext};
+use serde_json::Value;
 
-/// The ids of a prompt: a string, or a list or tensor of ids.
-fn prompt_ids(model: &LanguageModel, prompt: &Dynamic) -> Result<Vec<i32>> {
+/// The ids of a prompt: a string, a list of messages, or a list or tensor of ids.
+fn prompt_ids(
+    model: &LanguageModel,
+    prompt: &Dynamic,
+    options: &TemplateOptions,
+) -> Result<Vec<i32>> {
     if prompt.is_string() {
         return model.encode_prompt(&prompt.to_string());
     }
@@ -21,17 +26,41 @@ fn prompt_ids(model: &LanguageModel, prompt: &Dynamic) -> Result<Vec<i32>> {
         .read_lock::<List>()
         .is_some_and(|list| list.first().is_some_and(Dynamic::is_map));
     if is_messages {
-        return Err(Error::Unsupported(
-            "prompts of messages are not supported; give a string or token ids".into(),
-        ));
+        return model.encode_messages(&to_json(prompt)?, options);
     }
     let ids = convert::ids(prompt)?;
     model.check_prompt(&ids)?;
     Ok(ids)
 }
 
-fn generate_settings(model: &LanguageModel, map: Map) -> Result<GenerateSettings> {
+/// What a chat template is told: `tools`, `enable_thinking` and other variables of the template.
+pub fn template_options(s: &mut Settings, options: &mut TemplateOptions) -> Result<()> {
+    if let Some(tools) = s.value::<List>("tools", "a list of maps that describe tools")? {
+        options.tools = Some(to_json(&tools.into())?);
+    }
+    if let Some(variables) = s.value::<Map>("chat_template_kwargs", "a map")?
+        && let Value::Object(variables) = to_json(&variables.into())?
+    {
+        options.extra = variables;
+    }
+    if let Some(thinking) = s.choice("enable_thinking")? {
+        options
+            .extra
+            .insert("enable_thinking".into(), thinking.into());
+    }
+    Ok(())
+}
+
+fn generate_settings(
+    model: &LanguageModel,
+    map: Map,
+) -> Result<(GenerateSettings, TemplateOptions)> {
     let mut s = Settings::new("generate", map);
+    let mut options = TemplateOptions {
+        add_generation_prompt: true,
+        ..TemplateOptions::default()
+    };
+    template_options(&mut s, &mut options)?;
     let mut settings = GenerateSettings {
         stop_token_ids: model.eos_token_ids.clone(),
         ..GenerateSettings::default()
@@ -47,7 +76,7 @@ fn generate_settings(model: &LanguageModel, map: Map) -> Result<GenerateSettings
     settings.seed = seed.unwrap_or_else(random::fresh_seed);
     s.finish()?;
     settings.check()?;
-    Ok(settings)
+    Ok((settings, options))
 }
 
 /// Completions of each prompt: one list for each.
@@ -58,10 +87,10 @@ pub fn complete(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Vec<Completion>>> {
     let model = model.0.borrow();
-    let settings = generate_settings(&model, map)?;
+    let (settings, options) = generate_settings(&model, map)?;
     let ids: Vec<Vec<i32>> = prompts
         .iter()
-        .map(|prompt| prompt_ids(&model, prompt))
+        .map(|prompt| prompt_ids(&model, prompt, &options))
         .collect::<Result<_>>()?;
     let generated = generate(&model.network, &ids, &settings, observer)?;
     let mut completions = generated.into_iter().map(|one| {
@@ -88,9 +117,7 @@ pub fn one_or_list(mut list: Vec<Completion>) -> Dynamic {
 pub struct Pieces<'a> {
     ctx: &'a NativeCallContext<'a>,
     f: FnPtr,
-    tokenizer: crate::text::Tokenizer,
-    ids: Vec<i32>,
-    shown: usize,
+    decoder: StreamDecoder,
 }
 
 impl<'a> Pieces<'a> {
@@ -103,25 +130,21 @@ impl<'a> Pieces<'a> {
         Self {
             ctx,
             f,
-            tokenizer,
-            ids: Vec::new(),
-            shown: 0,
+            decoder: StreamDecoder::new(tokenizer),
         }
     }
 
     /// Passes on what was held back, when no more will come.
     pub fn finish(mut self) -> Result<()> {
-        let text = self.tokenizer.decode(&self.ids)?;
-        self.show(&text)
+        let rest = self.decoder.finish()?;
+        self.show(rest)
     }
 
-    fn show(&mut self, text: &str) -> Result<()> {
-        // What was shown may not be the beginning of what is: some decoders tidy up spaces.
-        let Some(piece) = text.get(self.shown..).filter(|piece| !piece.is_empty()) else {
+    fn show(&mut self, piece: String) -> Result<()> {
+        if piece.is_empty() {
             return Ok(());
-        };
-        self.shown = text.len();
-        let piece = Dynamic::from(piece.to_string());
+        }
+        let piece = Dynamic::from(piece);
         let answer: std::result::Result<Dynamic, _> = self.f.call_raw(self.ctx, None, [piece]);
         answer.map(drop).map_err(callback)
     }
@@ -132,12 +155,7 @@ impl Observer for Pieces<'_> {
         if row > 0 {
             return Ok(());
         }
-        self.ids.push(id);
-        let text = self.tokenizer.decode(&self.ids)?;
-        // An unfinished character is held back until its last byte has come.
-        match text.ends_with('\u{fffd}') {
-            true => Ok(()),
-            false => self.show(&text),
-        }
+        let piece = self.decoder.push(id)?;
+        self.show(piece)
     }
 }

@@ -128,16 +128,32 @@ mod functions {
 
     /// A tokenizer with one token for each character of an alphabet, after `<pad>` (0) and `<eos>`
     /// (1).
+    #[rhai_fn(return_raw)]
+    pub fn char_tokenizer(ctx: NativeCallContext, alphabet: &str) -> Answer<Tokenizer> {
+        char_tokenizer_with(ctx, alphabet, Map::new())
+    }
+
+    /// A tokenizer with one token for each character of an alphabet, after `<pad>` (0) and `<eos>`
+    /// (1). Settings: `chat_template`, a Jinja template by which messages become text.
     ///
     /// ```rhai
     /// let t = lm::char_tokenizer("0123456789+=");
     /// assert_eq(t.vocab_size, 14);
     /// assert_eq(t.encode("0+1="), [2, 12, 3, 13]);
     /// ```
-    #[rhai_fn(return_raw)]
-    pub fn char_tokenizer(ctx: NativeCallContext, alphabet: &str) -> Answer<Tokenizer> {
-        text::Tokenizer::characters(alphabet)
-            .map(|t| Tokenizer(Rc::new(t)))
-            .at(&ctx)
+    #[rhai_fn(name = "char_tokenizer", return_raw)]
+    pub fn char_tokenizer_with(
+        ctx: NativeCallContext,
+        alphabet: &str,
+        settings: Map,
+    ) -> Answer<Tokenizer> {
+        let template = Settings::read(&ctx, "lm::char_tokenizer", settings, |s| {
+            s.string("chat_template")
+        })?;
+        let make = || match &template {
+            Some(template) => text::Tokenizer::characters(alphabet)?.with_template(template),
+            None => text::Tokenizer::characters(alphabet),
+        };
+        make().map(|t| Tokenizer(Rc::new(t))).at(&ctx)
     }
 }

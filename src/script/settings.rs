@@ -43,6 +43,17 @@ impl Settings {
         self.map.remove(name).filter(|value| !value.is_unit())
     }
 
+    /// Yes or no, if it is there.
+    pub fn choice(&mut self, name: &'static str) -> Result<Option<bool>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => match value.as_bool() {
+                Ok(choice) => Ok(Some(choice)),
+                Err(_) => Err(wrong(name, &value, "true or false")),
+            },
+        }
+    }
+
     /// A number; an integer will do.
     pub fn float(&mut self, name: &'static str, into: &mut f64) -> Result<()> {
         if let Some(value) = self.take(name) {
@@ -93,10 +104,8 @@ impl Settings {
 
     /// Yes or no.
     pub fn boolean(&mut self, name: &'static str, into: &mut bool) -> Result<()> {
-        if let Some(value) = self.take(name) {
-            *into = value
-                .as_bool()
-                .map_err(|_| wrong(name, &value, "true or false"))?;
+        if let Some(choice) = self.choice(name)? {
+            *into = choice;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! A network with its tokenizer.
 
-use super::Tokenizer;
+use super::{TemplateOptions, Tokenizer};
 use crate::checkpoint::{ModelDir, read_gguf};
 use crate::error::{Error, Result};
 use crate::mlx::Dtype;
 use crate::models::{Config, Qwen3, SHARD_BYTES};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -118,6 +119,16 @@ impl LanguageModel {
     /// No tokenizer, an unknown character, an empty prompt.
     pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<i32>> {
         let ids = self.tokenizer()?.encode(prompt)?;
+        self.check_prompt(&ids)?;
+        Ok(ids)
+    }
+
+    /// The ids of a conversation, checked; the assistant is to go on.
+    ///
+    /// # Errors
+    /// No tokenizer, one without a template, messages that are none.
+    pub fn encode_messages(&self, messages: &Value, options: &TemplateOptions) -> Result<Vec<i32>> {
+        let ids = self.tokenizer()?.encode_messages(messages, options)?;
         self.check_prompt(&ids)?;
         Ok(ids)
     }

@@ -1,10 +1,15 @@
 //! Between strings and token ids.
 
+mod chat;
 mod gguf;
 mod language_model;
 mod parse;
+mod stream;
+mod template;
 mod tokenizer;
 
 pub use language_model::{LanguageModel, SharedModel};
 pub use parse::{CallStatus, Parsed, ToolCall, parse_completion, xml_tag};
+pub use stream::StreamDecoder;
+pub use template::{ChatTemplate, TemplateOptions};
 pub use tokenizer::Tokenizer;

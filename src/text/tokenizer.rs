@@ -1,18 +1,39 @@
 //! Tokenizers of the `tokenizers` crate, with what models need to know beside them.
 
+use super::template::ChatTemplate;
 use crate::checkpoint::ModelDir;
 use crate::error::{Error, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::cell::OnceCell;
 use std::path::Path;
+use std::rc::Rc;
 
-/// A tokenizer and the token that ends a text.
+/// Where transformers keeps a template of more than a line.
+const TEMPLATE: &str = "chat_template.jinja";
+
+/// A tokenizer, the token that ends a text, and how conversations become text. A clone is a
+/// handle on the same one.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    pub(super) inner: Rc<tokenizers::Tokenizer>,
+    /// The same, but for special tokens, which it takes for text; made when first needed.
+    literal: Rc<OnceCell<tokenizers::Tokenizer>>,
     eos: Option<String>,
+    pub(super) template: Option<ChatTemplate>,
     /// `tokenizer_config.json`, kept so that it can be written back.
     config: Value,
 }
+
+/// Special tokens that `tokenizer_config.json` names, and that templates know by these names.
+const NAMED: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
 
 const PAD: &str = "<pad>";
 const EOS: &str = "<eos>";
@@ -25,10 +46,18 @@ impl Tokenizer {
     pub fn new(description: &[u8], config: Value) -> Result<Self> {
         let inner = tokenizers::Tokenizer::from_bytes(description)
             .map_err(|e| Error::Tokenizer(e.to_string()))?;
-        // The token is a string, or an object with a `content`.
-        let eos = &config["eos_token"];
-        let eos = eos.as_str().or(eos["content"].as_str()).map(String::from);
-        Ok(Self { inner, eos, config })
+        let tokens = named_tokens(&config);
+        let template = template_of(&config["chat_template"])
+            .map(|source| ChatTemplate::new(source, tokens.clone()))
+            .transpose()?;
+        let eos = tokens.get("eos_token").and_then(Value::as_str);
+        Ok(Self {
+            inner: Rc::new(inner),
+            literal: Rc::default(),
+            eos: eos.map(String::from),
+            template,
+            config,
+        })
     }
 
     /// Reads `tokenizer.json` and, if it is there, `tokenizer_config.json`.
@@ -39,11 +68,15 @@ impl Tokenizer {
         let path = dir.join("tokenizer.json");
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
         let settings = dir.join("tokenizer_config.json");
-        let config: Value = match std::fs::read_to_string(&settings) {
+        let mut config: Value = match std::fs::read_to_string(&settings) {
             Ok(text) => serde_json::from_str(&text)
                 .map_err(|e| Error::file(&settings, format!("not JSON: {e}")))?,
             Err(_) => json!({}),
         };
+        // A template in a file of its own comes before the one in the configuration.
+        if let Ok(source) = std::fs::read_to_string(dir.join(TEMPLATE)) {
+            config["chat_template"] = source.into();
+        }
         Self::new(&bytes, config).map_err(|e| Error::file(&path, e))
     }
 
@@ -91,13 +124,40 @@ impl Tokenizer {
         Self::new(description.to_string().as_bytes(), config)
     }
 
-    /// The ids of a text; no special tokens are added.
+    /// The same tokenizer with another chat template.
+    ///
+    /// # Errors
+    /// A template that is not Jinja.
+    pub fn with_template(mut self, source: &str) -> Result<Self> {
+        self.config["chat_template"] = source.into();
+        self.template = Some(ChatTemplate::new(source, named_tokens(&self.config))?);
+        Ok(self)
+    }
+
+    /// The ids of a text; special tokens in it are recognised, and none are added.
     ///
     /// # Errors
     /// A character that the tokenizer does not know, by name.
     pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
-        let encoding = self.inner.encode(text, false).map_err(|e| {
-            let known = |c: &char| self.inner.encode(c.to_string(), false).is_ok();
+        Self::encode_with(&self.inner, text)
+    }
+
+    /// The ids of a text in which the names of special tokens are text like any other.
+    ///
+    /// # Errors
+    /// As for [`encode`](Self::encode).
+    pub fn encode_literal(&self, text: &str) -> Result<Vec<i32>> {
+        let literal = self.literal.get_or_init(|| {
+            let mut copy = (*self.inner).clone();
+            copy.set_encode_special_tokens(true);
+            copy
+        });
+        Self::encode_with(literal, text)
+    }
+
+    fn encode_with(inner: &tokenizers::Tokenizer, text: &str) -> Result<Vec<i32>> {
+        let encoding = inner.encode_fast(text, false).map_err(|e| {
+            let known = |c: &char| inner.encode_fast(c.to_string(), false).is_ok();
             match text.chars().find(|c| !known(c)) {
                 Some(c) => Error::Tokenizer(format!("{c:?} in {text:?} is not in its alphabet")),
                 None => Error::Tokenizer(e.to_string()),
@@ -148,6 +208,27 @@ impl Tokenizer {
         crate::checkpoint::write_file(&path, text.as_bytes())?;
         dir.write_json("tokenizer_config.json", &self.config)
     }
+}
+
+/// The special tokens of `tokenizer_config.json` by name; each is a string there, or an object
+/// with a `content`.
+fn named_tokens(config: &Value) -> Map<String, Value> {
+    let named = NAMED.iter().filter_map(|name| {
+        let token = &config[*name];
+        let text = token.as_str().or(token["content"].as_str())?;
+        Some((name.to_string(), text.into()))
+    });
+    named.collect()
+}
+
+/// A template, or, of a list of named ones, the default.
+fn template_of(value: &Value) -> Option<&str> {
+    let named = |name: &str| {
+        let list = value.as_array()?;
+        list.iter().find(|entry| entry["name"] == name)
+    };
+    let listed = named("default").map(|entry| &entry["template"]);
+    value.as_str().or(listed.and_then(Value::as_str))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub fn register(engine: &mut Engine) {
 
 #[export_module]
 mod members {
-    /// Completes a prompt: a string, or a list of token ids.
+    /// Completes a prompt: a string, a list of messages, or a list of token ids.
     #[rhai_fn(global, name = "generate", pure, return_raw)]
     pub fn generate_plain(
         ctx: NativeCallContext,
@@ -24,9 +24,10 @@ mod members {
         generate_with(ctx, m, prompt, Map::new())
     }
 
-    /// Completes a prompt, a string or a list of token ids: a `Completion`, or a list of them where
-    /// `num_samples` is above 1. Settings: `max_tokens`, `temperature`, `top_p`, `top_k`, `min_p`,
-    /// `min_tokens_to_keep`, `seed`, `stop_token_ids`, `num_samples`, `prefill_step_size`.
+    /// Completes a prompt, a string, a list of messages or a list of token ids: a `Completion`, or a
+    /// list of them where `num_samples` is above 1. Settings: `max_tokens`, `temperature`, `top_p`,
+    /// `top_k`, `min_p`, `min_tokens_to_keep`, `seed`, `stop_token_ids`, `num_samples`,
+    /// `prefill_step_size`; for messages `tools`, `enable_thinking`, `chat_template_kwargs`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -44,6 +45,34 @@ mod members {
     ) -> Answer<Dynamic> {
         let mut lists = complete(m, &[prompt], settings, &mut Silent).at(&ctx)?;
         Ok(one_or_list(lists.remove(0)))
+    }
+
+    /// The model's turn in a conversation, with the default settings.
+    #[rhai_fn(global, name = "chat", pure, return_raw)]
+    pub fn chat_plain(ctx: NativeCallContext, m: &mut Model, messages: List) -> Answer<Dynamic> {
+        generate_with(ctx, m, messages.into(), Map::new())
+    }
+
+    /// The model's turn in a conversation, a list of `#{ role, content }`, by its chat template: a
+    /// `Completion`, whose `tool_calls` are parsed. Settings as for `generate`, among them `tools`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let template = "{% for m in messages %}{{ m.content }}{% endfor %}=";
+    /// let t = lm::char_tokenizer("0123456789+=", #{ chat_template: template });
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: t });
+    /// let settings = #{ max_tokens: 4, temperature: 0 };
+    /// let c = model.chat([#{ role: "user", content: "1+2" }], settings);
+    /// assert_eq(c.token_ids, model.generate("1+2=", settings).token_ids);
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn chat(
+        ctx: NativeCallContext,
+        m: &mut Model,
+        messages: List,
+        settings: Map,
+    ) -> Answer<Dynamic> {
+        generate_with(ctx, m, messages.into(), settings)
     }
 
     /// Completes several prompts together, with the settings of `generate`: a list with what
