@@ -82,6 +82,15 @@ pub enum Error {
         found: Vec<i32>,
     },
 
+    // ----- the hub
+    /// A model of the hub that cannot be had: why, and what would help.
+    #[error("{id}: {reason}; {remedy}")]
+    Hub {
+        id: String,
+        reason: String,
+        remedy: String,
+    },
+
     // ----- text
     /// A model without a tokenizer was asked for text.
     #[error(
@@ -137,6 +146,15 @@ impl Error {
         Self::File {
             path: path.as_ref().to_path_buf(),
             reason: reason.to_string(),
+        }
+    }
+
+    /// A model of the hub that cannot be had.
+    pub fn hub(id: &str, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Hub {
+            id: id.to_string(),
+            reason: reason.into(),
+            remedy: remedy.into(),
         }
     }
 

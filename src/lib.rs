@@ -9,6 +9,7 @@ pub mod cli;
 pub mod data;
 pub mod error;
 pub mod generate;
+pub mod hub;
 pub mod mlx;
 pub mod models;
 pub mod nn;

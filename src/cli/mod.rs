@@ -18,6 +18,9 @@ const SUCCESS: i32 = 0;
 const SCRIPT_ERROR: i32 = 1;
 const INTERRUPTED: i32 = 130;
 
+/// The chat is a script that a user can copy and change.
+const CHAT: &str = include_str!("../../scripts/chat.rhai");
+
 /// Deep recursion of a script needs more than a thread's usual stack.
 const STACK: usize = 256 << 20;
 
@@ -59,6 +62,11 @@ enum Command {
         /// The scripts
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Chat with a model
+    Chat {
+        /// A folder in Hugging Face layout, a .gguf file, or an id of the hub (Qwen/Qwen3-0.6B)
+        model: String,
     },
     /// Explain a function, a module or a type; without a name, list what there is
     Doc {
@@ -103,6 +111,7 @@ fn dispatch(args: Args) -> i32 {
     match (args.command, args.expression) {
         (_, Some(expression)) => evaluate(&expression),
         (Some(Command::Run { file, args }), _) => run(&file, args),
+        (Some(Command::Chat { model }), _) => run_text("scripts/chat.rhai", CHAT, vec![model]),
         (Some(Command::Check { files }), _) => check(&files),
         (Some(Command::Doc { name }), _) => doc(name.as_deref()),
         (Some(Command::Doctor), _) => match doctor::report() {
@@ -132,14 +141,22 @@ fn dispatch(args: Args) -> i32 {
 fn host(args: Vec<String>) -> Host {
     let mut host = Host::quiet(Rc::new(print));
     host.observer = Rc::new(repl::observer);
+    host.download = Rc::new(repl::download);
+    host.write = Rc::new(write);
+    host.input = Rc::new(repl::input);
     host.args = args;
     host
 }
 
-/// A closed pipe, as of `| head`, ends the program quietly.
 fn print(text: &str) {
+    write(&format!("{text}\n"));
+}
+
+/// A closed pipe, as of `| head`, ends the program quietly.
+fn write(text: &str) {
     let mut out = std::io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if written.is_err() {
         std::process::exit(SUCCESS);
     }
 }

@@ -38,7 +38,7 @@ impl LineEditor {
             .build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
         editor.set_helper(Some(Assistant { session }));
-        let history = history_file();
+        let history = state_file("history");
         if let Some(path) = &history {
             // There is none before the first session.
             let _ = editor.load_history(path);
@@ -71,18 +71,18 @@ impl LineEditor {
     }
 }
 
-fn failed(error: ReadlineError) -> Error {
+pub(super) fn failed(error: ReadlineError) -> Error {
     Error::Unsupported(format!("the terminal cannot be read: {error}"))
 }
 
-/// `$XDG_STATE_HOME/mlx-repl/history`, or the same below `~/.local/state`.
-fn history_file() -> Option<PathBuf> {
+/// `$XDG_STATE_HOME/mlx-repl/NAME`, or the same below `~/.local/state`.
+pub(super) fn state_file(name: &str) -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")))?;
     let folder = state.join("mlx-repl");
     std::fs::create_dir_all(&folder).ok()?;
-    let path = folder.join("history");
+    let path = folder.join(name);
     if !path.exists() {
         std::fs::File::create(&path).ok()?;
     }

@@ -1,8 +1,12 @@
 //! Line editing, and how runs look in a terminal.
 
+mod download;
 mod editor;
+mod input;
 mod progress;
 
+pub use download::download;
+pub use input::input;
 pub use progress::observer;
 
 use crate::mlx::interrupt;

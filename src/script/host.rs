@@ -1,6 +1,8 @@
 //! What the bindings need from whoever runs the engine.
 
 use super::hooks::Names;
+use crate::error::{Error, Result};
+use crate::hub::{self, Download};
 use crate::train::{Observer, Quiet};
 use rhai::NativeCallContext;
 use std::cell::RefCell;
@@ -11,19 +13,41 @@ use std::rc::Rc;
 pub struct Host {
     /// Where `print` goes.
     pub print: Rc<dyn Fn(&str)>,
+    /// Where `write` goes, as it is.
+    pub write: Rc<dyn Fn(&str)>,
+    /// Asks for a line, with a prompt; `None` is the end of what there is to read.
+    pub input: Rc<dyn Fn(&str) -> Result<Option<String>>>,
     /// Makes somebody to watch a training run.
     pub observer: Rc<dyn Fn() -> Box<dyn Observer>>,
+    /// Makes somebody to watch a download.
+    pub download: Rc<dyn Fn() -> Box<dyn Download>>,
     pub names: Rc<RefCell<Names>>,
     /// What the script was started with: the list `args`.
     pub args: Vec<String>,
+}
+
+/// Collects text until its line is whole.
+fn by_lines(print: Rc<dyn Fn(&str)>) -> Rc<dyn Fn(&str)> {
+    let waiting = RefCell::new(String::new());
+    Rc::new(move |text| {
+        let mut waiting = waiting.borrow_mut();
+        waiting.push_str(text);
+        while let Some(end) = waiting.find('\n') {
+            print(&waiting[..end]);
+            waiting.drain(..=end);
+        }
+    })
 }
 
 impl Host {
     /// A host that watches nothing.
     pub fn quiet(print: Rc<dyn Fn(&str)>) -> Self {
         Self {
+            write: by_lines(print.clone()),
+            input: Rc::new(|_| Err(Error::Unsupported("there is nobody here to ask".into()))),
             print,
             observer: Rc::new(|| Box::new(Quiet)),
+            download: Rc::new(|| Box::new(hub::Quiet)),
             names: Rc::default(),
             args: Vec::new(),
         }

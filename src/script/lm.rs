@@ -2,17 +2,19 @@
 
 use super::convert::to_json;
 use super::error::{Answer, At};
+use super::host::Host;
 use super::model::Model;
 use super::settings::Settings;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
+use crate::hub;
 use crate::mlx::{Dtype, random};
 use crate::models::Config;
 use crate::tensor::dtype;
 use crate::text::{self, LanguageModel};
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine, Map, NativeCallContext};
-use std::path::Path;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// Registers the module.
@@ -31,6 +33,12 @@ fn config(value: &Dynamic, tokenizer: Option<&text::Tokenizer>) -> Result<Config
             .or_insert_with(|| tokenizer.vocab_size().into());
     }
     Config::from_json(json)
+}
+
+/// Where a model is that a script names.
+fn locate(ctx: &NativeCallContext, name: &str, revision: Option<&str>) -> Result<PathBuf> {
+    let mut watcher = (Host::of(ctx).download)();
+    hub::locate(name, revision.unwrap_or(hub::MAIN), &mut *watcher)
 }
 
 /// The element type of a model's weights.
@@ -82,16 +90,16 @@ mod functions {
         make().map(Model::new).at(&ctx)
     }
 
-    /// Loads a model from a folder in Hugging Face layout.
+    /// Loads a model from a folder in Hugging Face layout, a GGUF file, or the hub.
     #[rhai_fn(return_raw)]
-    pub fn load(ctx: NativeCallContext, path: &str) -> Answer<Model> {
-        LanguageModel::load(Path::new(path), None)
-            .map(Model::new)
-            .at(&ctx)
+    pub fn load(ctx: NativeCallContext, name: &str) -> Answer<Model> {
+        load_with(ctx, name, Map::new())
     }
 
-    /// Loads a model from a folder in Hugging Face layout. Settings: `dtype`; without it, the
-    /// weights are `float32` on the CPU and keep the element type of the files on a GPU.
+    /// Loads a model from a folder in Hugging Face layout, a GGUF file, or the hub by its id
+    /// (`"Qwen/Qwen3-0.6B"`; first from the cache that Python's tools share, then by a download).
+    /// Settings: `dtype`; without it, the weights are `float32` on the CPU and keep the element
+    /// type of the files on a GPU. `revision` (`"main"`), a branch, tag or commit of the hub.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -102,16 +110,16 @@ mod functions {
     /// assert_eq(loaded.num_parameters, model.num_parameters);
     /// ```
     #[rhai_fn(name = "load", return_raw)]
-    pub fn load_with(ctx: NativeCallContext, path: &str, settings: Map) -> Answer<Model> {
-        let wanted = Settings::read(&ctx, "lm::load", settings, |s| {
-            s.string("dtype")?.map(|name| of_weights(&name)).transpose()
+    pub fn load_with(ctx: NativeCallContext, name: &str, settings: Map) -> Answer<Model> {
+        let (wanted, revision) = Settings::read(&ctx, "lm::load", settings, |s| {
+            let dtype = s.string("dtype")?.map(|name| of_weights(&name));
+            Ok((dtype.transpose()?, s.string("revision")?))
         })?;
-        LanguageModel::load(Path::new(path), wanted)
-            .map(Model::new)
-            .at(&ctx)
+        let path = locate(&ctx, name, revision.as_deref()).at(&ctx)?;
+        LanguageModel::load(&path, wanted).map(Model::new).at(&ctx)
     }
 
-    /// The tokenizer of a model's folder, from its `tokenizer.json`.
+    /// The tokenizer of a model's folder or of a model of the hub, from its `tokenizer.json`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -120,8 +128,9 @@ mod functions {
     /// assert_eq(lm::tokenizer("target/examples/tokenizer").encode("1+2="), [3, 12, 4, 13]);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn tokenizer(ctx: NativeCallContext, path: &str) -> Answer<Tokenizer> {
-        text::Tokenizer::load(Path::new(path))
+    pub fn tokenizer(ctx: NativeCallContext, name: &str) -> Answer<Tokenizer> {
+        locate(&ctx, name, None)
+            .and_then(|path| text::Tokenizer::load(&path))
             .map(|t| Tokenizer(Rc::new(t)))
             .at(&ctx)
     }

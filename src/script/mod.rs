@@ -5,6 +5,7 @@
 mod asserts;
 mod bind;
 mod completion;
+mod console;
 mod convert;
 mod data;
 mod differentiate;
@@ -76,6 +77,7 @@ pub fn engine(host: Host) -> Engine {
     optim::register(&mut engine);
     asserts::register(&mut engine);
     help::register(&mut engine);
+    console::register(&mut engine);
     tokenizer::register(&mut engine);
     model::register(&mut engine);
     completion::register(&mut engine);

@@ -1,0 +1,58 @@
+//! Talking with the person at the terminal.
+
+use super::error::{Answer, At};
+use super::host::Host;
+use crate::mlx::interrupt;
+use rhai::plugin::*;
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext};
+
+/// Registers the functions.
+pub fn register(engine: &mut Engine) {
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+#[export_module]
+mod functions {
+    /// Writes a text as it is, without a new line after it; the next `print` goes on behind it.
+    ///
+    /// ```rhai
+    /// for piece in ["Hel", "lo"] { write(piece); }
+    /// print("!");
+    /// ```
+    #[rhai_fn(global)]
+    pub fn write(ctx: NativeCallContext, text: &str) {
+        (Host::of(&ctx).write)(text);
+    }
+
+    /// Asks for a line of text, which may be edited and has a history; `()` at the end of what there
+    /// is to read (Ctrl-D).
+    ///
+    /// ```rhai
+    /// fn ask() { input("Name? ") }
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn input(ctx: NativeCallContext, prompt: &str) -> Answer<Dynamic> {
+        let line = (Host::of(&ctx).input)(prompt).at(&ctx)?;
+        Ok(line.map_or(Dynamic::UNIT, Dynamic::from))
+    }
+
+    /// Runs a function that takes nothing. A Ctrl-C during it ends the function and not the script,
+    /// and gives `()` instead of what the function gives.
+    ///
+    /// ```rhai
+    /// assert_eq(catch_interrupt(|| 6 * 7), 42);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn catch_interrupt(ctx: NativeCallContext, f: FnPtr) -> Answer<Dynamic> {
+        let answer: Answer<Dynamic> = f.call_within_context(&ctx, ());
+        let was_interrupted = match &answer {
+            Ok(_) => interrupt::is_set(),
+            Err(error) => matches!(error.unwrap_inner(), EvalAltResult::ErrorTerminated(..)),
+        };
+        if !was_interrupted {
+            return answer;
+        }
+        interrupt::clear();
+        Ok(Dynamic::UNIT)
+    }
+}
