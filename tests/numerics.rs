@@ -8,6 +8,8 @@ mod calls;
 mod conversations;
 #[path = "numerics/family.rs"]
 mod family;
+#[path = "numerics/family_training.rs"]
+mod family_training;
 #[path = "numerics/generation.rs"]
 mod generation;
 #[path = "numerics/model.rs"]

@@ -13,7 +13,7 @@ use mlx_repl::train::{OptimSettings, Quiet};
 use serde_json::{Value, json};
 use std::path::Path;
 
-fn rows(n: usize) -> Vec<Row> {
+pub fn rows(n: usize) -> Vec<Row> {
     (0..n)
         .map(|i| {
             let Value::Object(fields) = json!({ "prompt": format!("{i}="), "answer": "7" }) else {
@@ -42,7 +42,7 @@ impl Reward for Sevens {
 }
 
 /// The sum of the ids: no two completions of a group are likely to agree on it.
-struct Ids;
+pub struct Ids;
 
 impl Reward for Ids {
     fn name(&self) -> &str {
@@ -71,11 +71,11 @@ impl Reward for Fixed {
     }
 }
 
-fn rewards(reward: impl Reward + 'static) -> Vec<Box<dyn Reward>> {
+pub fn rewards(reward: impl Reward + 'static) -> Vec<Box<dyn Reward>> {
     vec![Box::new(reward)]
 }
 
-fn settings(dir: &Path, change: impl Fn(&mut GrpoSettings)) -> GrpoSettings {
+pub fn settings(dir: &Path, change: impl Fn(&mut GrpoSettings)) -> GrpoSettings {
     let mut settings = GrpoSettings {
         prompts_per_step: 2,
         num_generations: 4,
