@@ -2,6 +2,8 @@
 
 #[path = "numerics/adapters.rs"]
 mod adapters;
+#[path = "numerics/broken.rs"]
+mod broken;
 #[path = "numerics/calls.rs"]
 mod calls;
 #[path = "numerics/conversations.rs"]
@@ -16,6 +18,8 @@ mod generation;
 mod model;
 #[path = "numerics/oracles.rs"]
 mod oracles;
+#[path = "numerics/roundtrip.rs"]
+mod roundtrip;
 #[path = "numerics/support.rs"]
 mod support;
 #[path = "numerics/training.rs"]

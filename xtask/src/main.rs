@@ -9,6 +9,7 @@
 //! | `bench` | measures speed against mlx-lm and Python's MLX |
 
 mod bench;
+mod bench_files;
 mod bench_scripts;
 mod chores;
 mod native;
@@ -26,7 +27,7 @@ usage: cargo xtask COMMAND
   quickstart                                 set up, build, and train a model with GRPO
   test                                       set up, check, and run every test and example
   check                                      format, clippy and documentation only
-  bench [models|scripts] [--peer PYTHON]     measure speed against mlx-lm and Python's MLX, as ratios
+  bench [models|scripts|files] [--peer PYTHON]   measure speed against mlx-lm and Python's MLX, as ratios
 MLX_REPL_MLX_DIR names an existing MLX installation (with include/ and lib/) to use instead.";
 
 fn main() -> ExitCode {
@@ -67,18 +68,22 @@ fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
     match *words {
         [] => Some(("all", None)),
         ["--peer", python] => Some(("all", Some(python))),
-        [what @ ("models" | "scripts")] => Some((what, None)),
-        [what @ ("models" | "scripts"), "--peer", python] => Some((what, Some(python))),
+        [what @ ("models" | "scripts" | "files")] => Some((what, None)),
+        [what @ ("models" | "scripts" | "files"), "--peer", python] => Some((what, Some(python))),
         _ => None,
     }
 }
 
 fn bench(what: &str, python: Option<&str>) -> Outcome {
-    if what != "scripts" {
+    let wanted = |name: &str| ["all", name].contains(&what);
+    if wanted("models") {
         bench::run(python)?;
     }
-    if what != "models" {
+    if wanted("scripts") {
         bench_scripts::run(python)?;
+    }
+    if wanted("files") {
+        bench_files::run(python)?;
     }
     Ok(())
 }
