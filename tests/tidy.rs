@@ -118,13 +118,17 @@ fn every_room_is_in_the_table() {
 
 #[test]
 fn crates_stay_in_their_rooms() {
-    let homes: [(&str, &[&str]); 7] = [
+    let homes: [(&str, &[&str]); 11] = [
         ("mlx_sys", &["mlx"]),
         ("unsafe ", &["mlx"]),
         ("rhai::", &["script", "session"]),
         ("rustyline", &["repl"]),
         ("indicatif", &["repl"]),
         ("clap", &["cli"]),
+        ("hf_hub", &["hub"]),
+        ("ureq", &["hub"]),
+        ("minijinja", &["text"]),
+        ("tokenizers::", &["text"]),
         ("println!", &["repl", "cli"]),
     ];
     let mut wrong = Vec::new();

@@ -256,6 +256,33 @@ fn a_cache_and_prefill_in_chunks_change_nothing() {
     }
 }
 
+/// A GGUF file brings its tokenizer and its chat template.
+#[test]
+fn the_tokenizer_of_a_gguf_file_is_that_of_its_maker() {
+    let values = &fixture("family.json")["models"]["gguf_qwen3"];
+    let model = load("gguf_qwen3", values);
+    let tokenizer = model.tokenizer().unwrap();
+    let texts = values["texts"].as_array().unwrap();
+    assert_eq!(texts.len(), 10);
+    for case in texts {
+        let text = case["text"].as_str().unwrap();
+        let got = tokenizer.encode(text).unwrap();
+        assert_eq!(got, to_i32(&ids(&case["ids"])).unwrap(), "{text:?}");
+        // Special tokens are left out of what is decoded.
+        if !text.contains("<|") {
+            assert_eq!(tokenizer.decode(&got).unwrap(), text, "{text:?}");
+        }
+    }
+    let messages = serde_json::json!([{ "role": "user", "content": "Hello" }]);
+    let options = mlx_repl::text::TemplateOptions::default();
+    let rendered = tokenizer.render(&messages, &options).unwrap();
+    assert!(rendered.contains("Hello"), "{rendered}");
+    assert_eq!(
+        model.eos_token_ids,
+        tokenizer.eos_token_id().into_iter().collect::<Vec<_>>()
+    );
+}
+
 #[test]
 fn what_is_saved_is_loaded_again() {
     for case in cases("ids") {
