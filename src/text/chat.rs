@@ -75,29 +75,17 @@ impl Tokenizer {
     }
 }
 
-/// An error for what is not a list of messages.
+/// An error for a message without a role, which a template would leave out in silence.
 fn check(messages: &Value) -> Result<()> {
-    let list = messages.as_array().filter(|list| !list.is_empty());
-    let list = list.ok_or_else(|| {
-        let expected = "a list of at least one `#{ role, content }`";
-        Error::value("messages", brief(messages), expected)
-    })?;
-    for (i, message) in list.iter().enumerate() {
-        if message["role"].as_str().is_none() {
-            let what = format!("message {i}");
-            let expected = "a map with a `role` such as \"user\", and `content`";
-            return Err(Error::value(what, brief(message), expected));
+    let list = messages.as_array().into_iter().flatten();
+    for (i, message) in list.enumerate() {
+        if message.is_object() && message["role"].as_str().is_none() {
+            let what = format!("messages[{i}].role");
+            let expected = "a text such as \"user\", \"assistant\" or \"system\"";
+            return Err(Error::value(what, &message["role"], expected));
         }
     }
     Ok(())
-}
-
-fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text,
-    }
 }
 
 /// Whether a condition holds for any text in a value, names of fields included.
@@ -213,7 +201,7 @@ mod tests {
             error.to_string()
         };
         assert!(error(json!([])).contains("at least one"));
-        assert!(error(json!([{ "content": "x" }])).contains("message 0"));
+        assert!(error(json!([{ "content": "x" }])).contains("messages[0].role"));
         assert!(error(json!("x")).contains("list"));
         let plain = Tokenizer::characters("u").unwrap();
         let messages = json!([{ "role": "u", "content": "u" }]);

@@ -49,6 +49,7 @@ fn text_is_that_of_transformers_with_the_real_qwen3() {
     let tokenizer = Tokenizer::load(&folder).unwrap();
     let all = fixture("conversations.json");
     conversations(&tokenizer, &all);
+    odd_conversations(&tokenizer);
     texts(&tokenizer, &all);
     streams(&tokenizer, &all);
     user_text_stays_text(&tokenizer);
@@ -73,6 +74,27 @@ fn conversations(tokenizer: &Tokenizer, all: &Value) {
         assert_eq!(rendered, conversation["rendered"], "conversation {i}");
         let got = tokenizer.encode_messages(messages, &options).unwrap();
         assert_eq!(got, ids(&conversation["ids"]), "conversation {i}");
+    }
+}
+
+/// Where transformers renders nothing, nothing is rendered.
+fn odd_conversations(tokenizer: &Tokenizer) {
+    let all = fixture("templates.json");
+    let cases = all["qwen3"].as_array().unwrap();
+    assert_eq!(cases.len(), 50);
+    for case in cases {
+        let mut rest = case["conversation"].as_object().unwrap().clone();
+        let messages = rest.remove("messages").unwrap();
+        let options = TemplateOptions {
+            tools: rest.remove("tools"),
+            add_generation_prompt: rest.remove("add_generation_prompt") == Some(true.into()),
+            extra: rest,
+        };
+        let rendered = tokenizer.render(&messages, &options);
+        match case["rendered"].as_str() {
+            Some(expected) => assert_eq!(rendered.unwrap(), expected, "{}", case["name"]),
+            None => assert!(rendered.is_err(), "{}", case["name"]),
+        }
     }
 }
 
