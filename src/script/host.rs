@@ -8,6 +8,9 @@ use rhai::NativeCallContext;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// Asks for a line, with a prompt; `None` is the end of what there is to read.
+pub type Ask = dyn Fn(&str) -> Result<Option<String>>;
+
 /// Output and observers of a front end, and the names that its session knows.
 #[derive(Clone)]
 pub struct Host {
@@ -15,8 +18,8 @@ pub struct Host {
     pub print: Rc<dyn Fn(&str)>,
     /// Where `write` goes, as it is.
     pub write: Rc<dyn Fn(&str)>,
-    /// Asks for a line, with a prompt; `None` is the end of what there is to read.
-    pub input: Rc<dyn Fn(&str) -> Result<Option<String>>>,
+    /// Where `input` asks.
+    pub input: Rc<Ask>,
     /// Makes somebody to watch a training run.
     pub observer: Rc<dyn Fn() -> Box<dyn Observer>>,
     /// Makes somebody to watch a download.
