@@ -76,6 +76,11 @@ pub(super) fn is_usable(snapshot: &Path) -> bool {
     configured && (has(SINGLE) || has_shards(snapshot))
 }
 
+/// Whether a snapshot holds a tokenizer.
+pub(super) fn has_tokenizer(snapshot: &Path) -> bool {
+    snapshot.join("tokenizer.json").is_file()
+}
+
 /// Whether a usable snapshot also holds, or is known to lack, what a program may have passed over
 /// that downloaded file by file.
 pub(super) fn is_whole(folder: &Folder, commit: &str) -> bool {

@@ -32,11 +32,25 @@ pub const MAIN: &str = "main";
 ///
 /// # Errors
 /// Those of [`Hub::from_env`] and [`Hub::snapshot`].
-pub fn locate(name: &str, revision: &str, observer: &mut dyn Download) -> Result<PathBuf> {
+pub fn locate(
+    name: &str,
+    revision: &str,
+    wanted: Wanted,
+    observer: &mut dyn Download,
+) -> Result<PathBuf> {
     match is_id(name) {
-        true => Hub::from_env()?.snapshot(name, revision, observer),
+        true => Hub::from_env()?.obtain(name, revision, wanted, observer),
         false => Ok(PathBuf::from(name)),
     }
+}
+
+/// What of a repository is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Everything that makes a model.
+    Model,
+    /// All but the weights.
+    Tokenizer,
 }
 
 /// Where models come from and where they are kept. It has no `Debug`, which would show the token.
@@ -72,6 +86,20 @@ impl Hub {
         revision: &str,
         observer: &mut dyn Download,
     ) -> Result<PathBuf> {
+        self.obtain(id, revision, Wanted::Model, observer)
+    }
+
+    /// The same for what is wanted of it.
+    ///
+    /// # Errors
+    /// As for [`snapshot`](Self::snapshot).
+    pub fn obtain(
+        &self,
+        id: &str,
+        revision: &str,
+        wanted: Wanted,
+        observer: &mut dyn Download,
+    ) -> Result<PathBuf> {
         names::check_id(id)?;
         names::check_revision(revision)?;
         let folder = Folder::new(&self.cache, id);
@@ -79,7 +107,10 @@ impl Hub {
         let mut usable = None;
         if let Some(commit) = folder.commit(revision) {
             let snapshot = folder.snapshot(&commit);
-            if files::is_usable(&snapshot) {
+            if wanted == Wanted::Tokenizer && files::has_tokenizer(&snapshot) {
+                return Ok(snapshot);
+            }
+            if wanted == Wanted::Model && files::is_usable(&snapshot) {
                 if self.offline || files::is_whole(&folder, &commit) {
                     return Ok(snapshot);
                 }
@@ -98,7 +129,7 @@ impl Hub {
             (Err(failure), _) => return Err(remote.told(failure)),
         };
         // 3. What is missing, the weights last: if they are there, everything is.
-        transfer::fetch(&remote, &folder, &listing, observer)?;
+        transfer::fetch(&remote, &folder, &listing, wanted, observer)?;
         folder.point(revision, &listing.commit)?;
         Ok(folder.snapshot(&listing.commit))
     }

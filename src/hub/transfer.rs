@@ -4,7 +4,7 @@ use super::folder::Folder;
 use super::part::Part;
 use super::remote::{Facts, Listing, Remote};
 use super::wire::{self, Failure};
-use super::{Download, faults, files};
+use super::{Download, Wanted, faults, files};
 use crate::error::Result;
 
 /// Downloads what a commit's folder lacks.
@@ -16,10 +16,12 @@ pub(super) fn fetch(
     remote: &Remote,
     folder: &Folder,
     listing: &Listing,
+    wanted: Wanted,
     observer: &mut dyn Download,
 ) -> Result<()> {
     let Listing { commit, files } = listing;
-    if !files.iter().any(|name| files::is_weights(name)) {
+    let weighty = wanted == Wanted::Model;
+    if weighty && !files.iter().any(|name| files::is_weights(name)) {
         return Err(faults::no_weights(remote.id, files));
     }
     let mut one = |name: &str| match folder.has(commit, name) {
@@ -34,8 +36,10 @@ pub(super) fn fetch(
             folder.note_absent(commit, name)?;
         }
     }
-    for name in files::weights(files, &folder.snapshot(commit))? {
-        one(&name)?;
+    if weighty {
+        for name in files::weights(files, &folder.snapshot(commit))? {
+            one(&name)?;
+        }
     }
     Ok(())
 }

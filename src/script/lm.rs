@@ -7,7 +7,7 @@ use super::model::Model;
 use super::settings::Settings;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
-use crate::hub;
+use crate::hub::{self, Wanted};
 use crate::mlx::{Dtype, random};
 use crate::models::Config;
 use crate::tensor::dtype;
@@ -36,9 +36,14 @@ fn config(value: &Dynamic, tokenizer: Option<&text::Tokenizer>) -> Result<Config
 }
 
 /// Where a model is that a script names.
-fn locate(ctx: &NativeCallContext, name: &str, revision: Option<&str>) -> Result<PathBuf> {
+fn locate(
+    ctx: &NativeCallContext,
+    name: &str,
+    revision: Option<&str>,
+    wanted: Wanted,
+) -> Result<PathBuf> {
     let mut watcher = (Host::of(ctx).download)();
-    hub::locate(name, revision.unwrap_or(hub::MAIN), &mut *watcher)
+    hub::locate(name, revision.unwrap_or(hub::MAIN), wanted, &mut *watcher)
 }
 
 /// The element type of a model's weights.
@@ -115,7 +120,7 @@ mod functions {
             let dtype = s.string("dtype")?.map(|name| of_weights(&name));
             Ok((dtype.transpose()?, s.string("revision")?))
         })?;
-        let path = locate(&ctx, name, revision.as_deref()).at(&ctx)?;
+        let path = locate(&ctx, name, revision.as_deref(), Wanted::Model).at(&ctx)?;
         LanguageModel::load(&path, wanted).map(Model::new).at(&ctx)
     }
 
@@ -129,7 +134,7 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn tokenizer(ctx: NativeCallContext, name: &str) -> Answer<Tokenizer> {
-        locate(&ctx, name, None)
+        locate(&ctx, name, None, Wanted::Tokenizer)
             .and_then(|path| text::Tokenizer::load(&path))
             .map(|t| Tokenizer(Rc::new(t)))
             .at(&ctx)

@@ -1,7 +1,7 @@
 //! What is downloaded, where it lies, and when nobody is asked.
 
 use super::repository::{COMMIT, Repository, hex};
-use super::{Download, Hub, ID, MAIN, Place, Quiet, Told, names};
+use super::{Download, Hub, ID, MAIN, Place, Quiet, Told, Wanted, names};
 use ring::digest::{SHA256, digest};
 use std::fs;
 
@@ -150,4 +150,23 @@ fn quiet_watches_nothing() {
     Quiet.start("a", 1, 0);
     Quiet.advance(1);
     Quiet.end();
+}
+
+#[test]
+fn a_tokenizer_alone_needs_no_weights() {
+    let place = Place::of(Repository::model(ID));
+    let mut hub = place.hub();
+    let obtain = |hub: &Hub, wanted| hub.obtain(ID, MAIN, wanted, &mut Quiet);
+    let snapshot = obtain(&hub, Wanted::Tokenizer).unwrap();
+    let texts = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+    assert_eq!(names(&snapshot), texts);
+    // It is not asked for again; the model's weights are still to come.
+    let asked = place.server.asked().len();
+    hub.offline = true;
+    assert_eq!(obtain(&hub, Wanted::Tokenizer).unwrap(), snapshot);
+    assert!(obtain(&hub, Wanted::Model).is_err());
+    assert_eq!(place.server.asked().len(), asked);
+    hub.offline = false;
+    assert_eq!(obtain(&hub, Wanted::Model).unwrap(), snapshot);
+    assert!(snapshot.join("model.safetensors").is_file());
 }

@@ -7,7 +7,7 @@ pub mod repository;
 mod resumed;
 pub mod server;
 
-use super::{Download, Hub, MAIN, Quiet};
+use super::{Download, Hub, MAIN, Quiet, Wanted};
 use crate::error::Result;
 use repository::Repository;
 use server::{Asked, Reply, Server};
