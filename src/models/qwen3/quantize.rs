@@ -15,6 +15,10 @@ impl Qwen3 {
     /// A format that MLX does not know, or one whose groups divide no row at all; nothing is
     /// changed then.
     pub fn quantize(&mut self, format: &Format) -> Result<()> {
+        if ![16, 32, 64, 128].contains(&format.group_size) {
+            let expected = "32, 64 or 128 (16 for nvfp4)";
+            return Err(Error::setting("group_size", format.group_size, expected));
+        }
         let router = Format::new("affine", None, Some(8));
         let (mut copy, mut count) = (self.clone(), 0);
         copy.layers("", &mut |path, mut layer| {

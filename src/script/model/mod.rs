@@ -9,12 +9,13 @@ use super::error::{Answer, At};
 use super::tensor::Tensor;
 use super::tokenizer::Tokenizer;
 use crate::cache;
+use crate::error::{Error, Result};
 use crate::nn::Params;
 use crate::tensor::dtype;
 use crate::text::{LanguageModel, SharedModel};
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine, INT, NativeCallContext};
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
 /// A model as a script's value: every copy is the same model.
@@ -25,6 +26,18 @@ impl Model {
     /// A handle on a new model.
     pub fn new(model: LanguageModel) -> Self {
         Self(Rc::new(RefCell::new(model)))
+    }
+
+    /// The model, to be changed.
+    ///
+    /// # Errors
+    /// It is at work: a closure that is called while it writes tries to change it.
+    fn change(&self) -> Result<RefMut<'_, LanguageModel>> {
+        self.0.try_borrow_mut().map_err(|_| {
+            Error::Unsupported(
+                "this model is at work; it can be changed when what it writes is done".into(),
+            )
+        })
     }
 }
 

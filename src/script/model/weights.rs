@@ -64,10 +64,7 @@ mod members {
         name: &str,
         value: Tensor,
     ) -> Answer<()> {
-        let set = || {
-            let mut model = m.0.borrow_mut();
-            model.network.set_parameter(name, &value.0)
-        };
+        let set = || m.change()?.network.set_parameter(name, &value.0);
         set().at(&ctx)
     }
 
@@ -124,7 +121,9 @@ mod members {
             let mode = s.string("mode")?.unwrap_or("affine".into());
             Ok(Format::new(&mode, whole(group), whole(bits)))
         })?;
-        m.0.borrow_mut().network.quantize(&format).at(&ctx)
+        m.change()
+            .and_then(|mut model| model.network.quantize(&format))
+            .at(&ctx)
     }
 
     /// Adds low-rank adapters to every linear map, of rank 8.
@@ -149,7 +148,9 @@ mod members {
     #[rhai_fn(global, pure, return_raw)]
     pub fn add_lora(ctx: NativeCallContext, m: &mut Model, settings: Map) -> Answer<()> {
         let settings = Settings::read(&ctx, "add_lora", settings, lora_settings)?;
-        m.0.borrow_mut().network.add_lora(&settings).at(&ctx)
+        m.change()
+            .and_then(|mut model| model.network.add_lora(&settings))
+            .at(&ctx)
     }
 
     /// Makes the adapters part of the weights: the model computes the same, and has none. Weights
@@ -168,8 +169,8 @@ mod members {
     /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn merge_lora(ctx: NativeCallContext, m: &mut Model) -> Answer<()> {
-        let merged = m.0.borrow().network.merge_adapters().at(&ctx)?;
-        m.0.borrow_mut().network = merged;
+        let mut model = m.change().at(&ctx)?;
+        model.network = model.network.merge_adapters().at(&ctx)?;
         Ok(())
     }
 
@@ -183,10 +184,11 @@ mod members {
     /// model.remove_lora();
     /// assert_eq(model.parameters().keys(), names);
     /// ```
-    #[rhai_fn(global, pure)]
-    pub fn remove_lora(m: &mut Model) {
-        let base = m.0.borrow().network.without_adapters();
-        m.0.borrow_mut().network = base;
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn remove_lora(ctx: NativeCallContext, m: &mut Model) -> Answer<()> {
+        let mut model = m.change().at(&ctx)?;
+        model.network = model.network.without_adapters();
+        Ok(())
     }
 
     /// Writes the adapters to a folder, in mlx-lm's format: `adapters.safetensors` and
@@ -221,9 +223,8 @@ mod members {
     /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn load_adapter(ctx: NativeCallContext, m: &mut Model, path: &str) -> Answer<()> {
-        m.0.borrow_mut()
-            .network
-            .load_adapter(Path::new(path))
+        m.change()
+            .and_then(|mut model| model.network.load_adapter(Path::new(path)))
             .at(&ctx)
     }
 }
