@@ -4,6 +4,7 @@ use super::trainer::GrpoTrainer;
 use crate::checkpoint::{self, ModelDir, Weights};
 use crate::error::{Error, Result};
 use crate::nn::Params;
+use crate::text::change;
 use crate::train::Metrics;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -80,7 +81,7 @@ impl GrpoTrainer {
             let weights = Weights::new(checkpoint::read(&path)?, &path);
             *reference = reference.with_weights(weights)?;
         }
-        self.model.borrow_mut().network = network;
+        change(&self.model)?.network = network;
         self.stepper.optimizer = optimizer;
         // The run's folder is opened again at the step that it goes on from.
         self.run = None;

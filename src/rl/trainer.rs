@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
-use crate::text::SharedModel;
+use crate::text::{SharedModel, change};
 use crate::train::{Metrics, Observer, Progress, RunDir, Stepper};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -39,7 +39,7 @@ impl GrpoTrainer {
     pub fn new(model: SharedModel, settings: GrpoSettings) -> Result<Self> {
         settings.check()?;
         model.borrow().tokenizer()?;
-        model.borrow_mut().network.prepare(settings.lora.as_ref())?;
+        change(&model)?.network.prepare(settings.lora.as_ref())?;
         let needs_copy = settings.loss.beta > 0.0 && !model.borrow().network.has_adapters();
         let reference = needs_copy.then(|| model.borrow().network.clone());
         Ok(Self {

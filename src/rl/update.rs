@@ -14,6 +14,7 @@ use crate::nn::Params;
 use crate::tensor::mask::length_mask;
 use crate::tensor::select::entropy;
 use crate::tensor::{item, selective_log_softmax, to_f32};
+use crate::text::change;
 use crate::train::{
     Batch, Metrics, completion_logits_routed, completion_logprobs, loss_and_grads, router_loss,
 };
@@ -81,7 +82,7 @@ impl GrpoTrainer {
                     }
                 }
             }
-            let mut model = self.model.borrow_mut();
+            let mut model = change(&self.model)?;
             let outcome = self.stepper.apply(&mut model.network, self.step, total)?;
             metrics.set("grad_norm", outcome.grad_norm);
             metrics.set("learning_rate", outcome.learning_rate);

@@ -7,7 +7,7 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, Array, interrupt};
 use crate::nn::Params;
 use crate::tensor::{item, selective_log_softmax};
-use crate::text::{LanguageModel, SharedModel};
+use crate::text::{LanguageModel, SharedModel, change};
 use crate::train::{
     Batch, Metrics, Observer, Progress, RunDir, Stepper, completion_logits_routed,
     completion_logprobs, loss_and_grads, router_loss,
@@ -49,7 +49,7 @@ impl SftTrainer {
     pub fn new(model: SharedModel, settings: SftSettings) -> Result<Self> {
         settings.check()?;
         model.borrow().tokenizer()?;
-        model.borrow_mut().network.prepare(settings.lora.as_ref())?;
+        change(&model)?.network.prepare(settings.lora.as_ref())?;
         Ok(Self {
             stepper: Stepper::new(settings.optim.clone())?,
             model,
@@ -216,7 +216,7 @@ impl SftTrainer {
                 aux_loss += f64::from(item(even)?);
             }
         }
-        let mut model = self.model.borrow_mut();
+        let mut model = change(&self.model)?;
         let outcome = self.stepper.apply(&mut model.network, self.step, total)?;
         drop(model);
         self.step += 1;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::mlx::Dtype;
 use crate::models::{Config, Qwen3, SHARD_BYTES};
 use serde_json::Value;
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -20,6 +20,18 @@ pub struct LanguageModel {
 
 /// The one copy of a model that a script, its samplers and its trainer share.
 pub type SharedModel = Rc<RefCell<LanguageModel>>;
+
+/// The model, to be changed.
+///
+/// # Errors
+/// It is at work: a closure that is called while it writes tries to change it.
+pub fn change(model: &SharedModel) -> Result<RefMut<'_, LanguageModel>> {
+    model.try_borrow_mut().map_err(|_| {
+        Error::Unsupported(
+            "this model is at work; it can be changed when what it writes is done".into(),
+        )
+    })
+}
 
 impl LanguageModel {
     /// Random weights. With a tokenizer, its end token becomes the model's if the configuration

@@ -8,7 +8,7 @@ mod stream;
 mod template;
 mod tokenizer;
 
-pub use language_model::{LanguageModel, SharedModel};
+pub use language_model::{LanguageModel, SharedModel, change};
 pub use parse::{CallStatus, Parsed, ToolCall, parse_completion, xml_tag};
 pub use stream::StreamDecoder;
 pub use template::{ChatTemplate, TemplateOptions};

@@ -1,18 +1,18 @@
 //! The `Model` type: a handle on a network and its tokenizer.
 
 mod scoring;
-mod text;
 mod weights;
+mod writing;
 
 use super::convert::{self, from_json};
 use super::error::{Answer, At};
 use super::tensor::Tensor;
 use super::tokenizer::Tokenizer;
 use crate::cache;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::nn::Params;
 use crate::tensor::dtype;
-use crate::text::{LanguageModel, SharedModel};
+use crate::text::{self, LanguageModel, SharedModel};
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine, INT, NativeCallContext};
 use std::cell::{RefCell, RefMut};
@@ -33,11 +33,7 @@ impl Model {
     /// # Errors
     /// It is at work: a closure that is called while it writes tries to change it.
     fn change(&self) -> Result<RefMut<'_, LanguageModel>> {
-        self.0.try_borrow_mut().map_err(|_| {
-            Error::Unsupported(
-                "this model is at work; it can be changed when what it writes is done".into(),
-            )
-        })
+        text::change(&self.0)
     }
 }
 
@@ -46,7 +42,7 @@ pub fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Model>("Model");
     engine.register_global_module(exported_module!(members).into());
     scoring::register(engine);
-    text::register(engine);
+    writing::register(engine);
     weights::register(engine);
     engine.register_fn("to_string", summary);
     engine.register_fn("to_debug", summary);
