@@ -190,6 +190,8 @@ fn files_of_other_kinds() {
         &["rope_freqs", "safetensors"],
     );
     fails(Path::new("nowhere"), &["no such folder"]);
+    let file = vectors().join("qwen3_untied/model.safetensors");
+    fails(&file, &["give the folder"]);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.gguf");
     fs::write(&path, "not one").unwrap();

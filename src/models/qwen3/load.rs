@@ -22,10 +22,11 @@ impl Qwen3 {
     /// truncated file: each names what and where.
     pub fn load(dir: &Path, dtype: Option<Dtype>) -> Result<Self> {
         if !dir.is_dir() {
-            return Err(Error::file(
-                dir,
-                "no such folder; a model is a folder with config.json and *.safetensors",
-            ));
+            let reason = match dir.exists() {
+                true => "a file; give the folder that it lies in, with config.json beside it",
+                false => "no such folder; a model is a folder with config.json and *.safetensors",
+            };
+            return Err(Error::file(dir, reason));
         }
         let config = Config::read(dir)?;
         let model = Self::assemble(config, Weights::read(dir)?, dtype)?;

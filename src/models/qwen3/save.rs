@@ -74,10 +74,43 @@ fn remove_others(dir: &ModelDir, kept: &HashSet<String>) -> Result<()> {
     for entry in std::fs::read_dir(dir.path()).map_err(Error::io(dir.path()))? {
         let path = entry.map_err(Error::io(dir.path()))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_weights = name.starts_with("model") && name.ends_with(".safetensors");
-        if (is_weights || name == INDEX) && !kept.contains(name.as_ref()) {
+        if is_ours(&name) && !kept.contains(name.as_ref()) {
             std::fs::remove_file(&path).map_err(Error::io(&path))?;
         }
     }
     Ok(())
+}
+
+/// Whether a save makes files of this name; what else lies in the folder is somebody's.
+fn is_ours(name: &str) -> bool {
+    let numbers = name
+        .strip_prefix("model-")
+        .and_then(|rest| rest.strip_suffix(".safetensors"))
+        .and_then(|rest| rest.split_once("-of-"));
+    let is_number = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
+    let is_shard = numbers.is_some_and(|(i, of)| is_number(i) && is_number(of));
+    is_shard || name == "model.safetensors" || name == INDEX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_save_makes_is_removed() {
+        for ours in [
+            "model.safetensors",
+            "model-00001-of-00003.safetensors",
+            INDEX,
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for other in [
+            "model_a.safetensors",
+            "model-best.safetensors",
+            "models.safetensors",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
 }
