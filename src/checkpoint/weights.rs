@@ -10,6 +10,9 @@ use std::path::{Component, Path, PathBuf};
 /// The file that says where each tensor of a sharded checkpoint is.
 pub const INDEX: &str = "model.safetensors.index.json";
 
+/// The file of a checkpoint that is not sharded.
+pub const SINGLE: &str = "model.safetensors";
+
 /// Tensors by name, and where they came from, for errors.
 #[derive(Clone, Debug)]
 pub struct Weights {
@@ -26,17 +29,21 @@ impl Weights {
         }
     }
 
-    /// The tensors of a folder in Hugging Face layout: of the files that its index names, or, if
-    /// it has none, of all `model*.safetensors`. Nothing is read before it is used.
+    /// The tensors of a folder in Hugging Face layout: of `model.safetensors`, or of the files that
+    /// its index names, or, if it has neither, of all `model*.safetensors`. Nothing is read before it is used.
     ///
     /// # Errors
     /// No such file, a shard that is missing, an index that does not fit its shards, a tensor
     /// that is in two of them; and those of [`read`].
     pub fn read(dir: &Path) -> Result<Self> {
-        let index = dir.join(INDEX);
-        let arrays = match index.is_file() {
-            true => sharded(dir, &index)?,
-            false => joined(dir)?,
+        let (index, single) = (dir.join(INDEX), dir.join(SINGLE));
+        // As in transformers, one whole file comes before an index that may be older.
+        let arrays = if single.is_file() {
+            read(&single)?
+        } else if index.is_file() {
+            sharded(dir, &index)?
+        } else {
+            joined(dir)?
         };
         Ok(Self::new(arrays, dir))
     }

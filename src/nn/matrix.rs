@@ -66,7 +66,11 @@ impl Matrix {
     pub fn dtype(&self) -> Dtype {
         match self {
             Self::Plain(weight) => weight.dtype(),
-            Self::Packed(packed) => packed.scales.dtype(),
+            // The scales of the other formats are exponents, and their numbers of half precision.
+            Self::Packed(packed) => match &packed.biases {
+                Some(_) => packed.scales.dtype(),
+                None => Dtype::Bfloat16,
+            },
         }
     }
 

@@ -39,7 +39,16 @@ impl Tokenizer {
         if !suspicious {
             return self.encode(&self.render(messages, options)?);
         }
-        // 1. Render with a mark within each of them.
+        // 1. A template may print the names of fields, which it also asks for: they stay as they are.
+        if let Some(name) = special_field(&all, &specials) {
+            let found = format!("a field named `{name}`");
+            return Err(Error::value(
+                "messages",
+                found,
+                "names without special tokens",
+            ));
+        }
+        // 2. Render with a mark within each of them.
         let free = |mark: &char| !any_text(&all, &|text| text.contains(*mark));
         let mark = MARKS
             .into_iter()
@@ -53,7 +62,7 @@ impl Tokenizer {
             .iter_mut()
             .for_each(|tools| map_texts(tools, &broken));
         let text = self.render(&messages, &options)?;
-        // 2. What is still whole is the template's; the rest is text.
+        // 3. What is still whole is the template's; the rest is text.
         let mut ids = Vec::new();
         for (piece, special) in split(&text, &specials) {
             ids.extend(self.encode_literal(&piece.replace(mark, ""))?);
@@ -97,6 +106,20 @@ fn any_text(value: &Value, holds: &impl Fn(&str) -> bool) -> bool {
             .iter()
             .any(|(key, item)| holds(key) || any_text(item, holds)),
         _ => false,
+    }
+}
+
+/// The name of a field that reads like a special token.
+fn special_field<'a>(value: &'a Value, specials: &[(String, i32)]) -> Option<&'a str> {
+    match value {
+        Value::Array(list) => list.iter().find_map(|item| special_field(item, specials)),
+        Value::Object(map) => map.iter().find_map(|(key, item)| {
+            let reads = specials.iter().any(|(special, _)| key.contains(special));
+            reads
+                .then_some(key.as_str())
+                .or_else(|| special_field(item, specials))
+        }),
+        _ => None,
     }
 }
 

@@ -10,6 +10,9 @@ const BROKEN: char = '\u{fffd}';
 /// unfinished, it is no character.
 const LONGEST: usize = 4;
 
+/// Tokens without text that are looked back over, so that many of them take no more time.
+const WINDOW: usize = 16;
+
 /// Turns tokens into pieces of text that end with whole characters.
 ///
 /// A few tokens are decoded twice at each step, with and without the new ones: what a token adds
@@ -55,8 +58,11 @@ impl StreamDecoder {
         }
         // What was given out may not be how the text begins now: some decoders tidy up spaces.
         let piece = whole.get(before.len()..).unwrap_or_default().to_string();
-        if !piece.is_empty() {
+        if !piece.is_empty() || waiting >= WINDOW {
             (self.start, self.next) = (self.next, self.ids.len());
+        } else if !whole.ends_with(BROKEN) {
+            // Special tokens, which are no text: nothing waits for what comes after them.
+            self.next = self.ids.len();
         }
         Ok(piece)
     }

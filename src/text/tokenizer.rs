@@ -206,7 +206,13 @@ impl Tokenizer {
             .to_string(false)
             .map_err(|e| Error::Tokenizer(e.to_string()))?;
         crate::checkpoint::write_file(&path, text.as_bytes())?;
-        dir.write_json("tokenizer_config.json", &self.config)
+        dir.write_json("tokenizer_config.json", &self.config)?;
+        // The template is in the configuration; that of an earlier model would come before it.
+        let other = dir.path().join(TEMPLATE);
+        match other.exists() {
+            true => std::fs::remove_file(&other).map_err(Error::io(&other)),
+            false => Ok(()),
+        }
     }
 }
 

@@ -13,6 +13,9 @@ use std::path::Path;
 const WEIGHTS: &str = "adapters.safetensors";
 const CONFIG: &str = "adapter_config.json";
 
+/// No matrix of a model in use has a higher one.
+const MOST_RANK: i32 = 16_384;
+
 /// Which layers get adapters, and of what size. The defaults are mlx-lm's, but for the blocks: it
 /// takes the last 16, here all have them.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +47,9 @@ impl Default for LoraSettings {
 impl LoraSettings {
     /// An error for the first setting out of its range.
     pub fn check(&self) -> Result<()> {
-        if self.rank < 1 {
-            return Err(Error::setting("rank", self.rank, "at least 1"));
+        if !(1..=MOST_RANK).contains(&self.rank) {
+            let expected = format!("from 1 to {MOST_RANK}");
+            return Err(Error::setting("rank", self.rank, &expected));
         }
         if !self.scale.is_finite() {
             return Err(Error::setting("scale", self.scale, "a finite number"));
@@ -128,8 +132,8 @@ impl Qwen3 {
             scale: settings.scale,
             dropout: settings.dropout,
         };
-        let mut count = 0;
-        self.layers("", &mut |path, mut layer| {
+        let (mut copy, mut count) = (self.clone(), 0);
+        copy.layers("", &mut |path, mut layer| {
             let Some((block, inner)) = within_block(path) else {
                 return Ok(());
             };
@@ -144,8 +148,14 @@ impl Qwen3 {
             }
             Ok(())
         })?;
-        let arrays: Vec<Array> = self.trained().into_iter().map(|(_, array)| array).collect();
-        mlx::eval(&arrays)
+        if count == 0 {
+            let expected = format!("as many as reach a layer of {:?}", settings.targets);
+            return Err(Error::setting("layers", settings.layers, &expected));
+        }
+        let arrays: Vec<Array> = copy.trained().into_iter().map(|(_, array)| array).collect();
+        mlx::eval(&arrays)?;
+        *self = copy;
+        Ok(())
     }
 
     /// Makes the model ready to be trained: adds adapters if they are asked for and not there.
@@ -267,6 +277,14 @@ impl Qwen3 {
         let mut arrays = Weights::new(read(&weights)?, &weights);
         let mut copy = self.without_adapters();
         let Parameters { scale, dropout, .. } = file.lora_parameters;
+        let checked = LoraSettings {
+            scale,
+            dropout,
+            ..LoraSettings::default()
+        };
+        checked
+            .check()
+            .map_err(|e| Error::file(dir.join(CONFIG), e))?;
         copy.layers("", &mut |path, mut layer| {
             if !arrays.has(&join(path, "lora_a")) {
                 return Ok(());
@@ -287,6 +305,10 @@ impl Qwen3 {
             arrays.arrays.insert(join(path, "lora_a"), a);
             lora.a = arrays.take_shaped(&join(path, "lora_a"), lora.a.shape())?;
             lora.b = arrays.take_shaped(&join(path, "lora_b"), lora.b.shape())?;
+            if !(lora.a.dtype().is_float() && lora.b.dtype().is_float()) {
+                let reason = format!("the adapter of `{path}` is not of floats");
+                return Err(Error::file(&weights, reason));
+            }
             mlx::eval([&lora.a, &lora.b])?;
             *place = Some(lora);
             Ok(())

@@ -82,6 +82,9 @@ pub struct Config {
     pub other: Map<String, Value>,
 }
 
+/// Far more than any model has; a plan of more would not fit in memory.
+const MOST_LAYERS: i32 = 10_000;
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -148,7 +151,7 @@ impl Config {
     pub fn is_sparse(&self, i: i32) -> bool {
         let dense = self.mlp_only_layers.as_deref().unwrap_or(&[]);
         let step = self.decoder_sparse_step.unwrap_or(1);
-        self.num_experts > 0 && (i + 1) % step == 0 && !dense.contains(&i)
+        self.family() == Family::Qwen3Moe && (i + 1) % step == 0 && !dense.contains(&i)
     }
 
     /// Which layers are in few bits, and how.
@@ -176,6 +179,12 @@ impl Config {
                  supported; every layer here attends to the whole text"
                     .into(),
             ));
+        }
+        if let Some(share) = self.other.get("partial_rotary_factor")
+            && share.as_f64() != Some(1.0)
+            && !share.is_null()
+        {
+            return Err(Error::setting("partial_rotary_factor", share, "1"));
         }
         match self.other.get("hidden_act").and_then(Value::as_str) {
             None | Some("silu" | "swish") => Ok(()),
@@ -208,6 +217,29 @@ impl Config {
         }
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size < 1) {
             return Err(Error::setting(*name, size, "at least 1"));
+        }
+        if self.num_hidden_layers > MOST_LAYERS {
+            let expected = format!("at most {MOST_LAYERS}");
+            return Err(Error::setting(
+                "num_hidden_layers",
+                self.num_hidden_layers,
+                &expected,
+            ));
+        }
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        if !positive(self.rope_theta) {
+            return Err(Error::setting(
+                "rope_theta",
+                self.rope_theta,
+                "a positive number",
+            ));
+        }
+        if !(self.rms_norm_eps == 0.0 || positive(self.rms_norm_eps)) {
+            return Err(Error::setting(
+                "rms_norm_eps",
+                self.rms_norm_eps,
+                "0 or a positive number",
+            ));
         }
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         if heads % kv_heads != 0 {

@@ -1,5 +1,6 @@
 //! Weights from a directory in Hugging Face layout, or from any other source of tensors.
 
+use super::quantization::check;
 use super::{Config, Quantization, Qwen3, names};
 use crate::checkpoint::Weights;
 use crate::error::{Error, Result};
@@ -132,10 +133,6 @@ impl Filler {
         let weight = self.weights.take(&join(path, "weight"))?;
         let scales = self.weights.take(&join(path, "scales"))?;
         let biases_name = join(path, "biases");
-        let biases = match self.weights.has(&biases_name) {
-            true => Some(self.weights.take(&biases_name)?),
-            false => None,
-        };
         let (lead, inputs) = shape.split_at(shape.len() - 1);
         let inputs = i64::from(inputs[0]);
         let (words, groups) = (i64::from(weight.dim(-1)), i64::from(scales.dim(-1)));
@@ -147,6 +144,16 @@ impl Filler {
                 Some((words * 32 / inputs) as i32),
             ),
         };
+        check(format.group_size.into(), format.bits.into())
+            .map_err(|e| Error::file(self.weights.path(), format!("`{path}`: {e}")))?;
+        // Only the affine format has biases, and scales that are ordinary numbers.
+        let affine = format.mode == "affine";
+        let biases = affine
+            .then(|| self.weights.take(&biases_name))
+            .transpose()?;
+        if !affine && scales.dtype() != Dtype::Uint8 {
+            return Err(self.wrong_type(&join(path, "scales"), &scales, "uint8, for this mode"));
+        }
         // Every part must be what the format makes of the shape.
         let with = |last: i64| [lead, &[last as i32]].concat();
         let of_groups = with(inputs / i64::from(format.group_size));
@@ -172,8 +179,6 @@ impl Filler {
         if weight.dtype() != Dtype::Uint32 {
             return Err(self.wrong_type(&join(path, "weight"), &weight, "uint32"));
         }
-        let affine = biases.is_some();
-        // Only the affine format has scales that are ordinary numbers.
         let mut scale = |scales| match affine {
             true => self.cast(&join(path, "scales"), scales),
             false => Ok(scales),

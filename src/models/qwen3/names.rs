@@ -36,13 +36,18 @@ pub(super) fn normalise(weights: &mut Weights, config: &Config) -> Result<()> {
     // 3. Experts one by one.
     for i in (0..config.num_hidden_layers).filter(|i| config.is_sparse(*i)) {
         let mlp = format!("model.layers.{i}.mlp");
+        let (hidden, feed) = (config.hidden_size, config.moe_intermediate_size);
         for name in PROJECTIONS {
+            let shape = match name {
+                "down_proj" => [hidden, feed],
+                _ => [feed, hidden],
+            };
             let stacked = format!("{mlp}.switch_mlp.{name}.weight");
             if weights.has(&stacked) {
                 continue;
             }
             let experts: Vec<Array> = (0..config.num_experts)
-                .map(|e| weights.take(&format!("{mlp}.experts.{e}.{name}.weight")))
+                .map(|e| weights.take_shaped(&format!("{mlp}.experts.{e}.{name}.weight"), &shape))
                 .collect::<Result<_>>()?;
             weights.arrays.insert(stacked, ops::stack(&experts, 0)?);
         }

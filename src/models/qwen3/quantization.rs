@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// mlx-lm writes both, the second for the hub.
 const KEYS: [&str; 2] = ["quantization", "quantization_config"];
 
+/// The formats of MLX.
+const MODES: [&str; 4] = ["affine", "mxfp4", "mxfp8", "nvfp4"];
+
 /// A format for all layers, and for some of them one of their own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantization {
@@ -87,19 +90,29 @@ fn format(value: &Value) -> Result<Option<Format>> {
     let (Some(group_size), Some(bits)) = (number("group_size"), number("bits")) else {
         return Ok(None);
     };
-    if !(2..=8).contains(&bits) || bits == 7 {
-        return Err(Error::setting("bits", bits, "2, 3, 4, 5, 6 or 8"));
-    }
-    if ![16, 32, 64, 128].contains(&group_size) {
-        return Err(Error::setting("group_size", group_size, "32, 64 or 128"));
-    }
+    check(group_size, bits)?;
     let mode = value.get("mode").and_then(Value::as_str);
+    if let Some(mode) = mode.filter(|mode| !MODES.contains(mode)) {
+        return Err(Error::setting("mode", mode, &MODES.join(", ")));
+    }
     let sizes = (Some(group_size as i32), Some(bits as i32));
     Ok(Some(Format::new(
         mode.unwrap_or("affine"),
         sizes.0,
         sizes.1,
     )))
+}
+
+/// An error for sizes that no format has.
+pub(super) fn check(group_size: i64, bits: i64) -> Result<()> {
+    if ![2, 3, 4, 5, 6, 8].contains(&bits) {
+        return Err(Error::setting("bits", bits, "2, 3, 4, 5, 6 or 8"));
+    }
+    if ![16, 32, 64, 128].contains(&group_size) {
+        let expected = "32, 64 or 128 (16 for nvfp4)";
+        return Err(Error::setting("group_size", group_size, expected));
+    }
+    Ok(())
 }
 
 fn format_json(format: &Format) -> Value {

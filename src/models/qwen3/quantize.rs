@@ -1,5 +1,6 @@
 //! Matrices in few bits.
 
+use super::quantization::check;
 use super::{Quantization, Qwen3};
 use crate::error::{Error, Result};
 use crate::mlx;
@@ -15,10 +16,7 @@ impl Qwen3 {
     /// A format that MLX does not know, or one whose groups divide no row at all; nothing is
     /// changed then.
     pub fn quantize(&mut self, format: &Format) -> Result<()> {
-        if ![16, 32, 64, 128].contains(&format.group_size) {
-            let expected = "32, 64 or 128 (16 for nvfp4)";
-            return Err(Error::setting("group_size", format.group_size, expected));
-        }
+        check(format.group_size.into(), format.bits.into())?;
         let router = Format::new("affine", None, Some(8));
         let (mut copy, mut count) = (self.clone(), 0);
         copy.layers("", &mut |path, mut layer| {
@@ -34,7 +32,7 @@ impl Qwen3 {
             }
             *matrix = matrix.quantized(format)?;
             count += 1;
-            // One at a time, so that no more than one is there twice.
+            // One at a time: what a matrix needs on the way goes before the next.
             layer.arrays(path, &mut |_, _, array| mlx::eval([&*array]))
         })?;
         if count == 0 {

@@ -59,8 +59,12 @@ fn yarn(numbers: &Numbers, max_positions: i32) -> Result<Scaling> {
     Ok(Scaling::Yarn {
         factor,
         original_max_position_embeddings: trained.unwrap_or(f64::from(max_positions)),
-        beta_fast: numbers.get("beta_fast").unwrap_or(32.0),
-        beta_slow: numbers.get("beta_slow").unwrap_or(1.0),
+        // 0 is the same as nothing there.
+        beta_fast: numbers
+            .get("beta_fast")
+            .filter(|b| *b > 0.0)
+            .unwrap_or(32.0),
+        beta_slow: numbers.get("beta_slow").filter(|b| *b > 0.0).unwrap_or(1.0),
         attention_factor: numbers.get("attention_factor").unwrap_or(own),
         truncate: truncate.unwrap_or(true),
     })

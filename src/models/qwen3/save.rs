@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::mlx::Array;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
+use std::path::Path;
 
 /// Files are at most so long, as in transformers and mlx-lm.
 pub const SHARD_BYTES: usize = 5_000_000_000;
@@ -19,17 +20,25 @@ impl Qwen3 {
         let mut config = merged.config.clone();
         Quantization::write(Quantization::of(&merged).as_ref(), &mut config.other);
         let mut config = config.to_json();
-        config["torch_dtype"] = crate::tensor::dtype::name(self.dtype()).into();
-        dir.write_json("config.json", &config)?;
+        // transformers 5 reads the first, those before it and mlx-lm the second.
+        for key in ["dtype", "torch_dtype"] {
+            config[key] = crate::tensor::dtype::name(self.dtype()).into();
+        }
         let shards = shards(names::of_checkpoint(&merged)?, shard_bytes);
         let kept = match shards.as_slice() {
             [whole] => {
                 dir.write_weights("model.safetensors", whole)?;
                 HashSet::from(["model.safetensors".to_string()])
             }
-            _ => write_shards(dir, &shards)?,
+            _ => {
+                // Shards take the places of others one by one: until all are there the folder is
+                // no model, and says so.
+                remove(&dir.path().join("config.json"))?;
+                write_shards(dir, &shards)?
+            }
         };
-        remove_others(dir, &kept)
+        remove_others(dir, &kept)?;
+        dir.write_json("config.json", &config)
     }
 }
 
@@ -75,10 +84,18 @@ fn remove_others(dir: &ModelDir, kept: &HashSet<String>) -> Result<()> {
         let path = entry.map_err(Error::io(dir.path()))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if is_ours(&name) && !kept.contains(name.as_ref()) {
-            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+            remove(&path)?;
         }
     }
     Ok(())
+}
+
+/// Removes a file that may be there.
+fn remove(path: &Path) -> Result<()> {
+    match path.exists() {
+        true => std::fs::remove_file(path).map_err(Error::io(path)),
+        false => Ok(()),
+    }
 }
 
 /// Whether a save makes files of this name; what else lies in the folder is somebody's.
