@@ -94,7 +94,7 @@ pub enum Error {
     // ----- text
     /// A model without a tokenizer was asked for text.
     #[error(
-        "this model has no tokenizer; give it one (`lm::qwen3(config, #{{ tokenizer: t }})`) or pass token ids"
+        "this model has no tokenizer; give it one (`lm::qwen3(config, #{{ tokenizer: t }})`, or a tokenizer.json in the folder that is loaded) or pass token ids"
     )]
     NoTokenizer,
     /// A tokenizer failed.

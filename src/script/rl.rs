@@ -161,7 +161,9 @@ mod functions {
     /// `lr_scheduler`, `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`,
     /// `max_grad_norm`, `num_iterations`, `gradient_accumulation_steps`, `max_steps`,
     /// `num_epochs`, `eval_steps`, `eval_dataset`, `save_steps`, `save_total_limit`,
-    /// `log_completions`, `seed`, `run_dir`.
+    /// `log_completions`, `seed`, `run_dir`, `lora` (a map: adapters of these settings are trained,
+    /// as by `add_lora`), `router_aux_loss_coef` (0; the weight of the load balance of a mixture of
+    /// experts).
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };

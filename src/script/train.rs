@@ -33,6 +33,10 @@ pub fn lora_settings(s: &mut Settings) -> Result<LoraSettings> {
     s.single("scale", &mut lora.scale)?;
     s.single("dropout", &mut lora.dropout)?;
     if let Some(targets) = s.strings("targets")? {
+        if targets.is_empty() {
+            let expected = "at least one name of a layer; without `targets` all have adapters";
+            return Err(Error::setting("targets", "[]", expected));
+        }
         lora.targets = targets;
     }
     if let Some(layers) = s.integer("layers")? {

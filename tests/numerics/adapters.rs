@@ -172,6 +172,24 @@ fn dropout_draws_by_its_seed_and_only_where_it_is_asked_for() {
     assert!(distance(&with(1), &logits(&model)) > 1e-3);
 }
 
+/// The scales of these formats are exponents, not numbers to calculate with.
+#[test]
+fn adapters_go_on_every_format() {
+    for mode in ["mxfp4", "mxfp8", "nvfp4"] {
+        let mut model = Qwen3::load(&vectors().join("qwen3_untied"), None).unwrap();
+        model.quantize(&Format::new(mode, None, None)).unwrap();
+        let trained = adapted(&model, &settings());
+        let merged = trained.merged().unwrap();
+        let off = distance(&logits(&merged), &logits(&trained));
+        assert!(off < 3.0, "{mode}: {off}");
+        let dir = tempfile::tempdir().unwrap();
+        let folder = ModelDir::create(dir.path()).unwrap();
+        trained.save(&folder, usize::MAX).unwrap();
+        let loaded = Qwen3::load(dir.path(), None).unwrap();
+        assert_eq!(distance(&logits(&loaded), &logits(&merged)), 0.0, "{mode}");
+    }
+}
+
 #[test]
 fn bad_settings_are_named() {
     let mut model = tiny(false, 3);
@@ -181,6 +199,7 @@ fn bad_settings_are_named() {
         model.add_lora(&settings).unwrap_err().to_string()
     };
     assert!(error(|s| s.rank = 0).contains("rank"));
+    assert!(error(|s| s.rank = i32::MAX).contains("rank"));
     assert!(error(|s| s.dropout = 1.0).contains("dropout"));
     assert!(error(|s| s.layers = 0).contains("layers"));
     let unknown = error(|s| s.targets = vec!["query".into()]);

@@ -3,7 +3,7 @@
 use super::Qwen3;
 use crate::checkpoint::{ModelDir, Weights, read};
 use crate::error::{Error, Result};
-use crate::mlx::{self, Array, random};
+use crate::mlx::{self, Array, memory, random};
 use crate::nn::params::join;
 use crate::nn::{Layer, Lora, LoraShape, Matrix, Params, Role};
 use serde::{Deserialize, Serialize};
@@ -153,6 +153,10 @@ impl Qwen3 {
             return Err(Error::setting("layers", settings.layers, &expected));
         }
         let arrays: Vec<Array> = copy.trained().into_iter().map(|(_, array)| array).collect();
+        if arrays.iter().map(Array::nbytes).sum::<usize>() > memory::total() {
+            let expected = "adapters that fit in this machine's memory";
+            return Err(Error::setting("rank", settings.rank, expected));
+        }
         mlx::eval(&arrays)?;
         *self = copy;
         Ok(())
