@@ -2,4 +2,4 @@
 
 pub mod qwen3;
 
-pub use qwen3::{Config, LoraSettings, Qwen3, SHARD_BYTES};
+pub use qwen3::{Config, LoraSettings, Qwen3, SHARD_BYTES, id_list};

@@ -4,8 +4,8 @@ use super::{TemplateOptions, Tokenizer};
 use crate::checkpoint::{ModelDir, read_gguf};
 use crate::error::{Error, Result};
 use crate::mlx::Dtype;
-use crate::models::{Config, Qwen3, SHARD_BYTES};
-use serde_json::Value;
+use crate::models::{Config, Qwen3, SHARD_BYTES, id_list};
+use serde_json::{Map, Value};
 use std::cell::{RefCell, RefMut};
 use std::path::Path;
 use std::rc::Rc;
@@ -16,7 +16,11 @@ pub struct LanguageModel {
     pub network: Qwen3,
     pub tokenizer: Option<Tokenizer>,
     pub eos_token_ids: Vec<i32>,
+    /// `generation_config.json`, kept so that it can be written back.
+    pub generation: Map<String, Value>,
 }
+
+const GENERATION: &str = "generation_config.json";
 
 /// The one copy of a model that a script, its samplers and its trainer share.
 pub type SharedModel = Rc<RefCell<LanguageModel>>;
@@ -62,6 +66,7 @@ impl LanguageModel {
             network: Qwen3::random(config, seed, dtype)?,
             tokenizer,
             eos_token_ids,
+            generation: Map::new(),
         })
     }
 
@@ -85,6 +90,7 @@ impl LanguageModel {
             eos_token_ids: network.config.eos_token_ids(),
             network,
             tokenizer,
+            generation: Map::new(),
         })
     }
 
@@ -93,7 +99,12 @@ impl LanguageModel {
         let tokenizer = Tokenizer::is_in(dir)
             .then(|| Tokenizer::load(dir))
             .transpose()?;
-        let mut eos_token_ids = generation_eos(dir).unwrap_or(network.config.eos_token_ids());
+        let generation = generation_config(dir)?;
+        // It has the last word on which ids end a text.
+        let mut eos_token_ids = match generation.get("eos_token_id") {
+            Some(ids) if !ids.is_null() => id_list(ids),
+            _ => network.config.eos_token_ids(),
+        };
         if eos_token_ids.is_empty() {
             eos_token_ids.extend(tokenizer.as_ref().and_then(Tokenizer::eos_token_id));
         }
@@ -101,6 +112,7 @@ impl LanguageModel {
             network,
             tokenizer,
             eos_token_ids,
+            generation,
         })
     }
 
@@ -116,8 +128,9 @@ impl LanguageModel {
         if let Some(tokenizer) = &self.tokenizer {
             tokenizer.save(&dir)?;
         }
-        let eos = serde_json::json!({ "eos_token_id": self.eos_token_ids });
-        dir.write_json("generation_config.json", &eos)
+        let mut generation = self.generation.clone();
+        generation.insert("eos_token_id".into(), self.eos_token_ids.clone().into());
+        dir.write_json(GENERATION, &generation)
     }
 
     /// The tokenizer, or an error that says how to get one.
@@ -158,13 +171,14 @@ impl LanguageModel {
     }
 }
 
-/// `generation_config.json` has the last word on which ids end a text.
-fn generation_eos(dir: &Path) -> Option<Vec<i32>> {
-    let text = std::fs::read_to_string(dir.join("generation_config.json")).ok()?;
-    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-    let id = |value: &serde_json::Value| value.as_i64().map(|id| id as i32);
-    match json.get("eos_token_id")? {
-        serde_json::Value::Array(list) => Some(list.iter().filter_map(id).collect()),
-        value => Some(vec![id(value)?]),
-    }
+/// `generation_config.json`, if it is there.
+///
+/// # Errors
+/// A file that is no object of JSON.
+fn generation_config(dir: &Path) -> Result<Map<String, Value>> {
+    let path = dir.join(GENERATION);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(Map::new());
+    };
+    serde_json::from_str(&text).map_err(|e| Error::file(&path, format!("not JSON: {e}")))
 }

@@ -291,6 +291,7 @@ fn what_is_saved_is_loaded_again() {
             network: case.model.clone(),
             tokenizer: None,
             eos_token_ids: Vec::new(),
+            generation: serde_json::Map::new(),
         };
         // In one file, then in several of them in the same folder, then in one again.
         for shard_bytes in [usize::MAX, 20_000, usize::MAX] {

@@ -123,6 +123,23 @@ fn a_saved_model_is_the_model() {
         assert_eq!(*name, other);
         assert_eq!(distance(a, &b), 0.0);
     }
+    // What else the maker said of generation is kept.
+    let path = dir.path().join("generation_config.json");
+    std::fs::write(&path, "{\"top_p\": 0.8, \"eos_token_id\": [1, 3]}").unwrap();
+    let other = LanguageModel::load(dir.path(), None).unwrap();
+    assert_eq!(other.eos_token_ids, [1, 3]);
+    other.save(dir.path()).unwrap();
+    assert!(
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .contains("\"top_p\": 0.8")
+    );
+    std::fs::write(&path, "{nope").unwrap();
+    let error = LanguageModel::load(dir.path(), None)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("generation_config.json"), "{error}");
+    std::fs::remove_file(&path).unwrap();
     // In half precision, and again in full.
     let half = LanguageModel::load(dir.path(), Some(Dtype::Bfloat16)).unwrap();
     assert_eq!(half.network.dtype(), Dtype::Bfloat16);

@@ -73,6 +73,7 @@ pub fn tiny_language_model(seed: u64) -> LanguageModel {
         network: tiny(true, seed),
         tokenizer: Some(Tokenizer::characters("0123456789=").unwrap()),
         eos_token_ids: vec![1],
+        generation: serde_json::Map::new(),
     }
 }
 

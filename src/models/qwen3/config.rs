@@ -258,16 +258,21 @@ impl Config {
 
     /// The ids that end a text.
     pub fn eos_token_ids(&self) -> Vec<i32> {
-        let id = |value: &Value| value.as_i64().and_then(|id| i32::try_from(id).ok());
-        match &self.eos_token_id {
-            Value::Array(list) => list.iter().filter_map(id).collect(),
-            value => id(value).into_iter().collect(),
-        }
+        id_list(&self.eos_token_id)
     }
 
     /// As JSON, for `config.json` and for scripts.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// The ids in a value that is one or a list of them.
+pub fn id_list(value: &Value) -> Vec<i32> {
+    let id = |value: &Value| value.as_i64().and_then(|id| i32::try_from(id).ok());
+    match value {
+        Value::Array(list) => list.iter().filter_map(id).collect(),
+        value => id(value).into_iter().collect(),
     }
 }
 

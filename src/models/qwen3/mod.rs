@@ -18,7 +18,7 @@ mod rope;
 mod save;
 
 pub use adapters::LoraSettings;
-pub use config::Config;
+pub use config::{Config, id_list};
 pub use model::Qwen3;
 pub use quantization::Quantization;
 pub use save::SHARD_BYTES;
