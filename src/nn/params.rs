@@ -118,6 +118,12 @@ pub trait Params: Clone {
         trained.map(|(name, _, array)| (name, array)).collect()
     }
 
+    /// The arrays of [`trained`](Self::trained).
+    fn trained_arrays(&self) -> Vec<Array> {
+        let trained = self.trained().into_iter();
+        trained.map(|(_, array)| array).collect()
+    }
+
     /// The same thing with other arrays in the places of [`trained`](Self::trained).
     ///
     /// This is how a model is differentiated: traced arrays go in, the ordinary `forward` runs.

@@ -16,7 +16,7 @@ use crate::tensor::select::entropy;
 use crate::tensor::{item, selective_log_softmax, to_f32};
 use crate::text::change;
 use crate::train::{
-    Batch, Metrics, completion_logits_routed, completion_logprobs, loss_and_grads, router_loss,
+    Batch, Metrics, completion_logits, completion_logprobs, loss_and_grads, router_loss,
 };
 
 /// What one step is computed from.
@@ -149,7 +149,7 @@ impl GrpoTrainer {
         let (values, grads) = loss_and_grads(&network, |network| {
             let mut routed = Vec::new();
             let router = balanced.then_some(&mut routed);
-            let logits = completion_logits_routed(network, &batch, temperature, router)?;
+            let logits = completion_logits(network, &batch, temperature, router)?;
             let logprobs = selective_log_softmax(&logits, batch.targets())?;
             let difference = stop_gradient(&logprobs)?.subtract(&behaviour)?.abs()?;
             let logprob_rows = batch.to_rows(&logprobs)?;

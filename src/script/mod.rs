@@ -12,6 +12,7 @@ mod differentiate;
 pub mod docs;
 mod error;
 mod generate;
+mod grpo;
 mod help;
 mod hooks;
 mod host;
@@ -86,6 +87,7 @@ pub fn engine(host: Host) -> Engine {
     sampling::register(&mut engine);
     data::register(&mut engine);
     plot::register(&mut engine);
+    grpo::register(&mut engine);
     rl::register(&mut engine);
     sft::register(&mut engine);
     engine

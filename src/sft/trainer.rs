@@ -9,8 +9,8 @@ use crate::nn::Params;
 use crate::tensor::{item, selective_log_softmax};
 use crate::text::{LanguageModel, SharedModel, change};
 use crate::train::{
-    Batch, Metrics, Observer, Progress, RunDir, Stepper, completion_logits_routed,
-    completion_logprobs, loss_and_grads, router_loss,
+    Batch, Metrics, Observer, Progress, RunDir, Stepper, completion_logits, completion_logprobs,
+    loss_and_grads, router_loss,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -199,7 +199,7 @@ impl SftTrainer {
             let (values, grads) = loss_and_grads(&network, |network| {
                 let mut routed = Vec::new();
                 let router = balanced.then_some(&mut routed);
-                let logits = completion_logits_routed(network, batch, 1.0, router)?;
+                let logits = completion_logits(network, batch, 1.0, router)?;
                 let logprobs = selective_log_softmax(&logits, batch.targets())?;
                 let loss = logprobs.sum(false)?.multiply(&scale)?;
                 if !balanced {

@@ -88,16 +88,12 @@ impl Batch {
     }
 }
 
-/// Logits of the N completion tokens, divided by the temperature.
+/// Logits of the N completion tokens, divided by the temperature. Where the choice of experts is
+/// wanted, `routed` gets its logits in each layer that has some.
 ///
 /// # Shapes
 /// - returns: f32 `[N, V]`
-pub fn completion_logits(model: &Qwen3, batch: &Batch, temperature: f32) -> Result<Array> {
-    completion_logits_routed(model, batch, temperature, None)
-}
-
-/// The same; `routed` gets the logits of the choice of experts in each layer that has some.
-pub fn completion_logits_routed(
+pub fn completion_logits(
     model: &Qwen3,
     batch: &Batch,
     temperature: f32,
@@ -131,6 +127,6 @@ pub fn router_loss(model: &Qwen3, batch: &Batch, routed: &[Array]) -> Result<Arr
 /// # Shapes
 /// - returns: f32 `[N]`
 pub fn completion_logprobs(model: &Qwen3, batch: &Batch, temperature: f32) -> Result<Array> {
-    let logits = completion_logits(model, batch, temperature)?;
+    let logits = completion_logits(model, batch, temperature, None)?;
     selective_log_softmax(&logits, &batch.targets)
 }

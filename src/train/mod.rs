@@ -8,9 +8,7 @@ mod run_dir;
 mod settings;
 mod step;
 
-pub use logprobs::{
-    Batch, completion_logits, completion_logits_routed, completion_logprobs, router_loss,
-};
+pub use logprobs::{Batch, completion_logits, completion_logprobs, router_loss};
 pub use metrics::{Metrics, mean_and_std};
 pub use observer::{Observer, Progress, Quiet};
 pub use run_dir::RunDir;

@@ -20,11 +20,7 @@ pub fn loss_and_grads(
     mut f: impl FnMut(&Qwen3) -> Result<Vec<Array>>,
 ) -> Result<(Vec<Array>, Vec<Array>)> {
     model.check_trainable()?;
-    let trained: Vec<Array> = model
-        .trained()
-        .into_iter()
-        .map(|(_, array)| array)
-        .collect();
+    let trained = model.trained_arrays();
     autograd::value_and_grad(|arrays| f(&model.with_trained(arrays)), &trained)
 }
 
@@ -117,11 +113,7 @@ impl Stepper {
             });
         }
         self.non_finite = 0;
-        let params: Vec<Array> = model
-            .trained()
-            .into_iter()
-            .map(|(_, array)| array)
-            .collect();
+        let params = model.trained_arrays();
         let updated = self.optimizer.update(&params, &grads, learning_rate)?;
         model.set_trained(&updated);
         let mut evaluate = updated;

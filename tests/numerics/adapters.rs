@@ -1,13 +1,11 @@
 //! Adapters, and weights in few bits.
 
-use crate::support::{distance, fixture, ids, tiny, vectors};
+use crate::support::{check_gradients, distance, fixture, ids, tiny, vectors};
 use mlx_repl::checkpoint::ModelDir;
 use mlx_repl::mlx::quantized::Format;
 use mlx_repl::mlx::{Array, Dtype, random};
 use mlx_repl::models::{LoraSettings, Qwen3};
 use mlx_repl::nn::{Params, Role};
-use mlx_repl::tensor::item;
-use mlx_repl::train::{Batch, completion_logprobs, loss_and_grads};
 
 /// One model of each kind of layer that takes adapters: dense, of experts, in few bits.
 fn models() -> Vec<(&'static str, Qwen3)> {
@@ -123,38 +121,12 @@ fn adapters_come_back_from_their_files() {
 fn only_adapters_have_gradients_and_they_are_finite_differences() {
     for (name, model) in models() {
         let model = adapted(&model, &settings());
-        let pairs: [(&[i32], &[i32]); 2] = [(&[3, 7], &[1, 12, 4]), (&[5], &[9, 2])];
-        let batch = Batch::new(&pairs);
-        let loss = |model: &Qwen3| -> mlx_repl::Result<Array> {
-            Ok(completion_logprobs(model, &batch, 1.0)?.sum(false)?)
-        };
-        let (_, grads) = loss_and_grads(&model, |m| Ok(vec![loss(m)?])).unwrap();
         let trained = model.trained();
-        assert_eq!(grads.len(), trained.len());
         assert!(trained.iter().all(|(name, _)| name.contains(".lora_")));
         // Which experts are chosen changes in jumps: the router is left where it is.
-        for (i, (weight, array)) in trained.iter().enumerate() {
-            if weight.contains("mlp.gate.") {
-                continue;
-            }
-            let key = random::key(i as u64).unwrap();
-            let direction = mlx_rs::random::normal::<f32>(array.shape(), None, 1.0, &key).unwrap();
-            let at = |step: f32| {
-                let mut arrays: Vec<Array> = trained.iter().map(|(_, a)| a.clone()).collect();
-                let moved = direction.multiply(Array::from_f32(step)).unwrap();
-                arrays[i] = array.add(moved).unwrap();
-                item(&loss(&model.with_trained(&arrays)).unwrap()).unwrap()
-            };
-            let h = 1e-3;
-            let numeric = (at(h) - at(-h)) / (2.0 * h);
-            let product = grads[i].multiply(&direction).unwrap();
-            let analytic = item(&product.sum(false).unwrap()).unwrap();
-            let off = (numeric - analytic).abs() / (1.0 + numeric.abs());
-            assert!(
-                off < 5e-2,
-                "{name}, {weight}: {analytic}, by differences {numeric}"
-            );
-        }
+        check_gradients(name, &model, 1.0, 5e-2, |weight| {
+            weight.contains("mlp.gate.")
+        });
     }
 }
 

@@ -9,9 +9,7 @@ use mlx_repl::nn::Params;
 use mlx_repl::sampling::SamplerSettings;
 use mlx_repl::tensor::{item, to_i32};
 use mlx_repl::text::LanguageModel;
-use mlx_repl::train::{
-    Batch, completion_logits_routed, completion_logprobs, loss_and_grads, router_loss,
-};
+use mlx_repl::train::{Batch, completion_logits, completion_logprobs, loss_and_grads, router_loss};
 use mlx_repl::{cache, tensor};
 use serde_json::Value;
 use std::path::Path;
@@ -226,7 +224,7 @@ fn padding_has_no_part_in_the_balance() {
     let of = |pairs: &[(&[i32], &[i32])]| {
         let batch = Batch::new(pairs);
         let mut routed = Vec::new();
-        completion_logits_routed(&model, &batch, 1.0, Some(&mut routed)).unwrap();
+        completion_logits(&model, &batch, 1.0, Some(&mut routed)).unwrap();
         item(&router_loss(&model, &batch, &routed).unwrap()).unwrap()
     };
     let (a, b): ((&[i32], &[i32]), _) = ((&[3, 4], &[5, 6]), (&[7][..], &[8][..]));

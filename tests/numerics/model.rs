@@ -1,14 +1,13 @@
 //! Properties of the network: cached = uncached, gradients = finite differences, a saved model is
 //! the model.
 
-use crate::support::{assert_close, distance, tiny, tiny_language_model, vectors};
+use crate::support::{assert_close, check_gradients, distance, tiny, tiny_language_model, vectors};
 use mlx_repl::cache;
 use mlx_repl::mlx::{Array, Dtype, slice};
 use mlx_repl::models::Qwen3;
 use mlx_repl::nn::Params;
-use mlx_repl::tensor::{item, to_f32, to_i32};
+use mlx_repl::tensor::{to_f32, to_i32};
 use mlx_repl::text::LanguageModel;
-use mlx_repl::train::{Batch, completion_logprobs, loss_and_grads};
 use mlx_rs::ops::indexing::argmax_axis;
 
 fn prompt() -> Array {
@@ -79,35 +78,7 @@ fn gradients_are_finite_differences() {
         ("with experts", load("qwen3_moe")),
     ];
     for (kind, model) in models {
-        check_gradients(kind, &model);
-    }
-}
-
-fn check_gradients(kind: &str, model: &Qwen3) {
-    let pairs: [(&[i32], &[i32]); 2] = [(&[3, 7], &[1, 12, 4]), (&[5], &[9, 2])];
-    let batch = Batch::new(&pairs);
-    let loss = |model: &Qwen3| -> mlx_repl::Result<Array> {
-        Ok(completion_logprobs(model, &batch, 0.7)?.sum(false)?)
-    };
-    let (_, grads) = loss_and_grads(model, |m| Ok(vec![loss(m)?])).unwrap();
-    for (i, (name, weight)) in model.named().iter().enumerate() {
-        let key = mlx_repl::mlx::random::key(i as u64).unwrap();
-        let direction = mlx_rs::random::normal::<f32>(weight.shape(), None, 1.0, &key).unwrap();
-        let at = |step: f32| {
-            let moved = direction.multiply(Array::from_f32(step)).unwrap();
-            let mut arrays = model.arrays();
-            arrays[i] = weight.add(moved).unwrap();
-            item(&loss(&model.with_trained(&arrays)).unwrap()).unwrap()
-        };
-        let h = 1e-3;
-        let numeric = (at(h) - at(-h)) / (2.0 * h);
-        let product = grads[i].multiply(&direction).unwrap();
-        let analytic = item(&product.sum(false).unwrap()).unwrap();
-        let off = (numeric - analytic).abs() / (1.0 + numeric.abs());
-        assert!(
-            off < 3e-2,
-            "{kind}, {name}: {analytic}, by differences {numeric}"
-        );
+        check_gradients(kind, &model, 0.7, 3e-2, |_| false);
     }
 }
 

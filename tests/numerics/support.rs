@@ -1,9 +1,11 @@
 //! Small models and readers of fixtures.
 
-use mlx_repl::mlx::{Array, Dtype};
+use mlx_repl::mlx::{Array, Dtype, random};
 use mlx_repl::models::{Config, Qwen3};
-use mlx_repl::tensor::to_f32;
+use mlx_repl::nn::Params;
+use mlx_repl::tensor::{item, to_f32};
 use mlx_repl::text::{LanguageModel, SharedModel, Tokenizer};
+use mlx_repl::train::{Batch, completion_logprobs, loss_and_grads};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -79,4 +81,45 @@ pub fn tiny_language_model(seed: u64) -> LanguageModel {
 
 pub fn shared(model: LanguageModel) -> SharedModel {
     Rc::new(RefCell::new(model))
+}
+
+/// The gradient of every trained array but those that are passed over, against central differences
+/// along a random direction; how far they may be apart is relative.
+pub fn check_gradients(
+    kind: &str,
+    model: &Qwen3,
+    temperature: f32,
+    tolerance: f32,
+    passed_over: impl Fn(&str) -> bool,
+) {
+    let pairs: [(&[i32], &[i32]); 2] = [(&[3, 7], &[1, 12, 4]), (&[5], &[9, 2])];
+    let batch = Batch::new(&pairs);
+    let loss = |model: &Qwen3| -> mlx_repl::Result<Array> {
+        Ok(completion_logprobs(model, &batch, temperature)?.sum(false)?)
+    };
+    let (_, grads) = loss_and_grads(model, |m| Ok(vec![loss(m)?])).unwrap();
+    let trained = model.trained();
+    assert_eq!(grads.len(), trained.len());
+    for (i, (name, weight)) in trained.iter().enumerate() {
+        if passed_over(name) {
+            continue;
+        }
+        let key = random::key(i as u64).unwrap();
+        let direction = mlx_rs::random::normal::<f32>(weight.shape(), None, 1.0, &key).unwrap();
+        let at = |step: f32| {
+            let moved = direction.multiply(Array::from_f32(step)).unwrap();
+            let mut arrays = model.trained_arrays();
+            arrays[i] = weight.add(moved).unwrap();
+            item(&loss(&model.with_trained(&arrays)).unwrap()).unwrap()
+        };
+        let h = 1e-3;
+        let numeric = (at(h) - at(-h)) / (2.0 * h);
+        let product = grads[i].multiply(&direction).unwrap();
+        let analytic = item(&product.sum(false).unwrap()).unwrap();
+        let off = (numeric - analytic).abs() / (1.0 + numeric.abs());
+        assert!(
+            off < tolerance,
+            "{kind}, {name}: {analytic}, by differences {numeric}"
+        );
+    }
 }

@@ -152,7 +152,7 @@ impl Qwen3 {
             let expected = format!("as many as reach a layer of {:?}", settings.targets);
             return Err(Error::setting("layers", settings.layers, &expected));
         }
-        let arrays: Vec<Array> = copy.trained().into_iter().map(|(_, array)| array).collect();
+        let arrays = copy.trained_arrays();
         if arrays.iter().map(Array::nbytes).sum::<usize>() > memory::total() {
             let expected = "adapters that fit in this machine's memory";
             return Err(Error::setting("rank", settings.rank, expected));

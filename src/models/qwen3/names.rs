@@ -90,7 +90,7 @@ impl Qwen3 {
     /// A name that no weight has.
     pub fn parameter(&self, name: &str) -> Result<Array> {
         let named = self.named();
-        let (inside, number) = expert(name).map_or((name.to_string(), None), |(n, i)| (n, Some(i)));
+        let (inside, number) = inside(name);
         let found = named.iter().find(|(known, _)| *known == inside);
         match (found, number) {
             (Some((_, array)), None) => Ok(array.clone()),
@@ -110,7 +110,7 @@ impl Qwen3 {
             return Err(Error::shape("set_parameter", expected, value.shape()));
         }
         let value = value.as_dtype(old.dtype())?;
-        let (inside, number) = expert(name).map_or((name.to_string(), None), |(n, i)| (n, Some(i)));
+        let (inside, number) = inside(name);
         self.walk(&mut |known, _, place| {
             if known == inside {
                 *place = match number {
@@ -132,12 +132,15 @@ fn no_weight(name: &str, named: &[(String, Array)]) -> Error {
     Error::value("parameter", name, &expected)
 }
 
-/// The name inside and the number of the expert, for a name with an expert's number.
-fn expert(name: &str) -> Option<(String, i32)> {
-    let (mlp, rest) = name.split_once(".experts.")?;
-    let (number, projection) = rest.split_once('.')?;
-    let number = number.parse().ok()?;
-    Some((format!("{mlp}.switch_mlp.{projection}"), number))
+/// The name inside, and the number of the expert where the name has one.
+fn inside(name: &str) -> (String, Option<i32>) {
+    let expert = || {
+        let (mlp, rest) = name.split_once(".experts.")?;
+        let (number, projection) = rest.split_once('.')?;
+        let number: i32 = number.parse().ok()?;
+        Some((format!("{mlp}.switch_mlp.{projection}"), Some(number)))
+    };
+    expert().unwrap_or((name.to_string(), None))
 }
 
 /// A stack with another matrix in one place.

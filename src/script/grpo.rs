@@ -1,0 +1,323 @@
+//! The `GrpoTrainer` type.
+
+use super::convert::from_json;
+use super::data::rows;
+use super::error::{Answer, At};
+use super::host::Host;
+use super::model::Model;
+use super::reward::rewards;
+use super::rl::{advantage_settings, loss_settings};
+use super::sampling::sampler_settings;
+use super::settings::Settings;
+use super::train::{adapters, metrics_map, optim_settings};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::rl::{self, EvalSettings, GrpoSettings, Report};
+use rhai::plugin::*;
+use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, Map, NativeCallContext};
+use serde_json::json;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// A trainer as a script's value: every copy is the same trainer.
+#[derive(Clone)]
+pub struct GrpoTrainer(Rc<RefCell<rl::GrpoTrainer>>);
+
+impl GrpoTrainer {
+    /// A handle on a new trainer.
+    pub fn new(trainer: rl::GrpoTrainer) -> Self {
+        Self(Rc::new(RefCell::new(trainer)))
+    }
+}
+
+/// Registers the type.
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<GrpoTrainer>("GrpoTrainer");
+    engine.register_global_module(exported_module!(members).into());
+    let show = |t: &mut GrpoTrainer| match t.0.try_borrow() {
+        Ok(trainer) => {
+            let reward = trainer.history.last().and_then(|m| m.get("reward"));
+            let reward = reward
+                .map(|r| format!(", reward {r:.3}"))
+                .unwrap_or_default();
+            format!("GrpoTrainer after {} steps{reward}", trainer.steps())
+        }
+        Err(_) => "GrpoTrainer, training".into(),
+    };
+    engine.register_fn("to_string", show);
+    engine.register_fn("to_debug", show);
+}
+
+/// The settings of the trainer.
+pub fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
+    let mut g = GrpoSettings::default();
+    s.count("prompts_per_step", &mut g.prompts_per_step)?;
+    s.count("num_generations", &mut g.num_generations)?;
+    s.count("max_completion_length", &mut g.max_completion_length)?;
+    sampler_settings(s, &mut g.sampler)?;
+    g.stop_token_ids = s.ids("stop_token_ids")?;
+    loss_settings(s, &mut g.loss)?;
+    advantage_settings(s, &mut g.advantage)?;
+    optim_settings(s, &mut g.optim)?;
+    g.lora = adapters(s)?;
+    s.single("router_aux_loss_coef", &mut g.router_aux_loss_coef)?;
+    s.count("num_iterations", &mut g.num_iterations)?;
+    s.count(
+        "gradient_accumulation_steps",
+        &mut g.gradient_accumulation_steps,
+    )?;
+    s.count("max_steps", &mut g.max_steps)?;
+    s.count("num_epochs", &mut g.num_epochs)?;
+    s.count("eval_steps", &mut g.eval_steps)?;
+    g.eval_dataset = s.value("eval_dataset", "a dataset")?;
+    s.count("save_steps", &mut g.save_steps)?;
+    s.count("save_total_limit", &mut g.save_total_limit)?;
+    s.boolean("log_completions", &mut g.log_completions)?;
+    s.count("seed", &mut g.seed)?;
+    g.run_dir = s.string("run_dir")?.map(PathBuf::from);
+    Ok(g)
+}
+
+fn report_map(report: &Report) -> Dynamic {
+    from_json(&json!({
+        "steps": report.steps,
+        "interrupted": report.interrupted,
+        "first_reward": report.first_reward,
+        "last_reward": report.last_reward,
+        "seconds": report.seconds,
+        "run_dir": report.run_dir.display().to_string(),
+        "checkpoint": report.checkpoint.display().to_string(),
+    }))
+}
+
+/// The trainer for a call that changes it; an error inside a reward that uses it again.
+fn exclusive<'a>(
+    ctx: &NativeCallContext,
+    trainer: &'a GrpoTrainer,
+) -> Answer<std::cell::RefMut<'a, rl::GrpoTrainer>> {
+    trainer
+        .0
+        .try_borrow_mut()
+        .map_err(|_| Error::Unsupported("this trainer is in the middle of a step".into()))
+        .at(ctx)
+}
+
+#[export_module]
+mod members {
+    /// Trains on a dataset with a reward, until its steps are used up:
+    /// `#{ steps, interrupted, first_reward, last_reward, seconds, run_dir, checkpoint }`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let settings = #{ prompts_per_step: 1, num_generations: 2, max_completion_length: 2 };
+    /// settings.run_dir = "target/examples/train";
+    /// let data = data::rows([#{ prompt: "1+2=", answer: "3" }]);
+    /// let report = rl::grpo(model, settings).train(data, |outputs| outputs.map(|o| o.index));
+    /// assert_eq(report.steps, 1);
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn train(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        dataset: Dataset,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        let mut rewards = rewards(&ctx, &reward)?;
+        let mut observer = (Host::of(&ctx).observer)();
+        let mut trainer = exclusive(&ctx, t)?;
+        let report = trainer
+            .train(&dataset, &mut rewards, &mut *observer)
+            .at(&ctx)?;
+        Ok(report_map(&report))
+    }
+
+    /// One step on a list of rows or a dataset; a map of its metrics.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{
+    ///     num_generations: 2, max_completion_length: 2, run_dir: "target/examples/step",
+    /// });
+    /// let m = trainer.step([#{ prompt: "1+2=" }], |outputs| outputs.map(|o| o.index));
+    /// assert_eq(m.reward, 0.5);
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn step(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        rows: Dynamic,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        let rows = super::rows(&rows).at(&ctx)?;
+        let mut rewards = rewards(&ctx, &reward)?;
+        let mut trainer = exclusive(&ctx, t)?;
+        let metrics = trainer.step(&rows, &mut rewards).at(&ctx)?;
+        Ok(metrics_map(&metrics))
+    }
+
+    /// Samples `num_generations` completions of each row as a step would, without learning: a list
+    /// of `RewardOutput`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// let outputs = trainer.rollout([#{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// assert_eq(outputs.map(|o| o.prompt), ["1+2=", "1+2=", "1+3=", "1+3="]);
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn rollout(ctx: NativeCallContext, t: &mut GrpoTrainer, rows: Dynamic) -> Answer<List> {
+        let rows = super::rows(&rows).at(&ctx)?;
+        let rollout = t.0.borrow().rollout(&rows).at(&ctx)?;
+        Ok(rollout.outputs.into_iter().map(Dynamic::from).collect())
+    }
+
+    /// Mean rewards over a dataset: greedy, one completion for each prompt.
+    #[rhai_fn(global, name = "evaluate", pure, return_raw)]
+    pub fn evaluate_plain(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        dataset: Dataset,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        evaluate(ctx, t, dataset, reward, Map::new())
+    }
+
+    /// Mean rewards over a dataset, without learning:
+    /// `#{ reward, reward_std, mean_length, num_rows }`, the length in tokens, and
+    /// `rewards/NAME/mean` for each reward. Settings: `temperature` (0), `num_generations` (1),
+    /// `max_completion_length`, `batch_size` (64).
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// let data = data::rows([#{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
+    /// let e = trainer.evaluate(data, |outputs| outputs.map(|o| 1), #{ max_completion_length: 1 });
+    /// assert_eq([e.reward, e.mean_length, e.num_rows], [1, 1, 2]);
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn evaluate(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        dataset: Dataset,
+        reward: Dynamic,
+        settings: Map,
+    ) -> Answer<Dynamic> {
+        let settings = Settings::read(&ctx, "evaluate", settings, |s| {
+            let mut e = EvalSettings::default();
+            s.single("temperature", &mut e.temperature)?;
+            s.count("num_generations", &mut e.num_generations)?;
+            let longest = s.integer("max_completion_length")?;
+            e.max_completion_length = longest.and_then(|n| usize::try_from(n).ok());
+            s.count("batch_size", &mut e.batch_size)?;
+            Ok(e)
+        })?;
+        let mut rewards = rewards(&ctx, &reward)?;
+        let result =
+            t.0.borrow()
+                .evaluate(&dataset, &mut rewards, &settings)
+                .at(&ctx)?;
+        let mut map = Map::new();
+        map.insert("reward".into(), result.reward.into());
+        map.insert("reward_std".into(), result.reward_std.into());
+        map.insert("mean_length".into(), result.mean_length.into());
+        map.insert("num_rows".into(), (result.num_rows as INT).into());
+        for (name, value) in result.parts {
+            map.insert(format!("rewards/{name}/mean").into(), value.into());
+        }
+        Ok(map.into())
+    }
+
+    /// A list of maps of numbers, one for each step.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{
+    ///     num_generations: 2, max_completion_length: 2, run_dir: "target/examples/metrics",
+    /// });
+    /// trainer.step([#{ prompt: "1+2=" }], |outputs| outputs.map(|o| o.index));
+    /// assert_eq(trainer.metrics.map(|m| m.step), [1]);
+    /// ```
+    #[rhai_fn(global, get = "metrics", pure)]
+    pub fn metrics(t: &mut GrpoTrainer) -> List {
+        t.0.borrow().history.iter().map(metrics_map).collect()
+    }
+
+    /// The model that is trained: the one given, not a copy.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// model.set_parameter("model.norm.weight", mx::zeros([16]));
+    /// assert_eq(trainer.model.parameter("model.norm.weight"), mx::zeros([16]));
+    /// ```
+    #[rhai_fn(global, get = "model", pure)]
+    pub fn model(t: &mut GrpoTrainer) -> Model {
+        Model(t.0.borrow().model.clone())
+    }
+
+    /// The folder of the run, or `()` before the first step where none was named.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(rl::grpo(model).run_dir, ());
+    /// assert_eq(rl::grpo(model, #{ run_dir: "runs/first" }).run_dir, "runs/first");
+    /// ```
+    #[rhai_fn(global, get = "run_dir", pure)]
+    pub fn run_dir(t: &mut GrpoTrainer) -> Dynamic {
+        let path = t.0.borrow().run_dir();
+        path.map_or(Dynamic::UNIT, |path| path.display().to_string().into())
+    }
+
+    /// Writes a checkpoint to a folder: the model in Hugging Face layout, the optimiser and the
+    /// position.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let trainer = rl::grpo(model, #{ num_generations: 2, max_completion_length: 2 });
+    /// trainer.save("target/examples/checkpoint");
+    /// assert_eq(lm::load("target/examples/checkpoint").num_parameters, model.num_parameters);
+    /// ```
+    #[rhai_fn(global, name = "save", pure, return_raw)]
+    pub fn save_trainer(ctx: NativeCallContext, t: &mut GrpoTrainer, path: &str) -> Answer<()> {
+        t.0.borrow().save(Path::new(path)).at(&ctx)
+    }
+
+    /// Goes on from a checkpoint's folder, on a trainer made with the same settings: its weights,
+    /// optimiser and position replace this trainer's.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// rl::grpo(model, #{ seed: 7 }).save("target/examples/resume");
+    /// let other = lm::qwen3(config, #{ seed: 2, tokenizer: model.tokenizer });
+    /// rl::grpo(other, #{ seed: 7 }).resume("target/examples/resume");
+    /// assert_eq(other.forward([3, 12]), model.forward([3, 12]));
+    /// ```
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn resume(ctx: NativeCallContext, t: &mut GrpoTrainer, path: &str) -> Answer<()> {
+        exclusive(&ctx, t)?.resume(Path::new(path)).at(&ctx)
+    }
+
+    /// The learning rate of the last step, or before it the one of the settings.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// assert_eq(rl::grpo(model, #{ learning_rate: 1e-4 }).learning_rate, 1e-4);
+    /// ```
+    #[rhai_fn(global, get = "learning_rate", pure)]
+    pub fn learning_rate(t: &mut GrpoTrainer) -> FLOAT {
+        let trainer = t.0.borrow();
+        let last = trainer.history.last().and_then(|m| m.get("learning_rate"));
+        last.unwrap_or(trainer.settings.optim.learning_rate)
+    }
+}
