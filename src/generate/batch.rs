@@ -135,7 +135,7 @@ fn start(
     let cache = if parts.len() == 1 {
         parts.remove(0)
     } else {
-        cache::merge(&parts)?
+        cache::join(&parts)?
     };
     Ok((cache, ops::concatenate(&logits, 0)?))
 }

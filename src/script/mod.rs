@@ -4,6 +4,7 @@
 
 mod asserts;
 mod bind;
+mod cache;
 mod completion;
 mod console;
 mod convert;
@@ -81,6 +82,7 @@ pub fn engine(host: Host) -> Engine {
     console::register(&mut engine);
     tokenizer::register(&mut engine);
     model::register(&mut engine);
+    cache::register(&mut engine);
     completion::register(&mut engine);
     text::register(&mut engine);
     lm::register(&mut engine);

@@ -53,7 +53,7 @@ fn merged_caches_are_the_caches_alone() {
         alone.push(model.forward(&token, Some(&mut copy)).unwrap());
         parts.push(part);
     }
-    let mut merged = cache::merge(&parts).unwrap();
+    let mut merged = cache::join(&parts).unwrap();
     let together = model.forward(&next, Some(&mut merged)).unwrap();
     assert_close(
         &together,

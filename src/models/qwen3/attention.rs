@@ -1,12 +1,11 @@
 //! Grouped-query attention, with normalised queries and keys in Qwen3.
 
-use crate::cache::{LayerCache, Mask};
+use crate::cache::{LayerCache, Mask, Past};
 use crate::error::Result;
 use crate::mlx::Array;
 use crate::nn::params::{Layer, Params, VisitLayer, join};
 use crate::nn::{Linear, Position, RmsNorm, Rope};
 use crate::tensor::dims3;
-use mlx_rs::fast::{ScaledDotProductAttentionMask, scaled_dot_product_attention};
 
 /// Queries of `num_attention_heads`, keys and values of `num_key_value_heads`.
 #[derive(Clone, Debug)]
@@ -32,7 +31,8 @@ impl Attention {
         &self,
         x: &Array,
         mask: &Mask,
-        cache: Option<&mut Box<dyn LayerCache>>,
+        position: &Position,
+        cache: Option<&mut LayerCache>,
     ) -> Result<Array> {
         let [b, l, _] = dims3(x, "attention input")?;
         // 1. Project, and split into heads: [B, L, H, D].
@@ -46,29 +46,15 @@ impl Attention {
         let k = normalised(&self.k_norm, k)?.transpose_axes(&forward)?;
         let v = v.transpose_axes(&forward)?;
         // 3. Rotate by position, and put the past before the new keys and values.
-        let position = cache
-            .as_ref()
-            .map_or(Position::Same(0), |cache| cache.position());
-        let q = self.rope.forward(&q, &position)?;
-        let k = self.rope.forward(&k, &position)?;
-        let (k, v) = match cache {
+        let q = self.rope.forward(&q, position)?;
+        let k = self.rope.forward(&k, position)?;
+        let past = match cache {
             Some(cache) => cache.update_and_fetch(&k, &v)?,
-            None => (k, v),
+            None => Past::Plain(k, v),
         };
         // 4. Attend, join the heads, project.
         let scale = (self.head_dim as f32).powf(-0.5);
-        let y = match mask {
-            Mask::None => scaled_dot_product_attention(&q, &k, &v, scale, None, None),
-            Mask::Causal => scaled_dot_product_attention(
-                &q,
-                &k,
-                &v,
-                scale,
-                ScaledDotProductAttentionMask::Causal,
-                None,
-            ),
-            Mask::Array(mask) => scaled_dot_product_attention(&q, &k, &v, scale, mask, None),
-        }?;
+        let y = past.attend(&q, mask, scale)?;
         let y = y
             .transpose_axes(&forward)?
             .reshape(&[b, l, self.heads * self.head_dim])?;

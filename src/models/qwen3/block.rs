@@ -5,8 +5,8 @@ use super::feed_forward::FeedForward;
 use crate::cache::{LayerCache, Mask};
 use crate::error::Result;
 use crate::mlx::Array;
-use crate::nn::RmsNorm;
 use crate::nn::params::{Layer, Params, VisitLayer, join};
+use crate::nn::{Position, RmsNorm};
 
 /// `h = x + attention(norm(x))`, `y = h + mlp(norm(h))`.
 #[derive(Clone, Debug)]
@@ -27,12 +27,13 @@ impl Block {
         &self,
         x: &Array,
         mask: &Mask,
-        cache: Option<&mut Box<dyn LayerCache>>,
+        position: &Position,
+        cache: Option<&mut LayerCache>,
         routed: Option<&mut Vec<Array>>,
     ) -> Result<Array> {
-        let attended = self
-            .self_attn
-            .forward(&self.input_layernorm.forward(x)?, mask, cache)?;
+        let attended =
+            self.self_attn
+                .forward(&self.input_layernorm.forward(x)?, mask, position, cache)?;
         let h = x.add(attended)?;
         let fed = self
             .mlp

@@ -6,7 +6,7 @@ use crate::cache::{Cache, Mask};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
 use crate::nn::params::{Layer, Params, VisitLayer, join};
-use crate::nn::{Embedding, Linear, RmsNorm};
+use crate::nn::{Embedding, Linear, Position, RmsNorm};
 use crate::tensor::dims2;
 
 /// A Qwen3 language model: embedding, blocks, norm, and a head that may share the embedding.
@@ -50,11 +50,15 @@ impl Qwen3 {
         mut cache: Option<&mut Cache>,
         mut routed: Option<&mut Vec<Array>>,
     ) -> Result<Array> {
-        let [_, l] = dims2(ids, "token ids")?;
+        let [b, l] = dims2(ids, "token ids")?;
+        check_rows(cache.as_deref(), b)?;
         let mut h = self.embed_tokens.forward(ids)?;
-        let mask = match &cache {
+        // The layers of a cache go on together: one mask and one position serve all of them.
+        let (mask, position) = match &cache {
             Some(cache) => match cache.first() {
-                Some(first) if cache.len() == self.layers.len() => first.mask(l)?,
+                Some(first) if cache.len() == self.layers.len() => {
+                    (first.make_mask(l, None)?, first.position())
+                }
                 _ => {
                     return Err(Error::value(
                         "cache",
@@ -63,12 +67,12 @@ impl Qwen3 {
                     ));
                 }
             },
-            None if l == 1 => Mask::None,
-            None => Mask::Causal,
+            None if l == 1 => (Mask::None, Position::Same(0)),
+            None => (Mask::Causal, Position::Same(0)),
         };
         for (i, layer) in self.layers.iter().enumerate() {
             let past = cache.as_mut().map(|cache| &mut cache[i]);
-            h = layer.forward(&h, &mask, past, routed.as_deref_mut())?;
+            h = layer.forward(&h, &mask, &position, past, routed.as_deref_mut())?;
         }
         self.norm.forward(&h)
     }
@@ -100,6 +104,18 @@ impl Qwen3 {
                 vocab_size,
             }),
         }
+    }
+}
+
+/// An error, before any layer is changed, for a cache of another number of rows.
+fn check_rows(cache: Option<&Cache>, rows: i32) -> Result<()> {
+    match cache.and_then(|cache| cache.first()?.rows()) {
+        Some(held) if held != rows => Err(Error::value(
+            "token ids",
+            format!("{rows} rows"),
+            &format!("{held}, as the cache has"),
+        )),
+        _ => Ok(()),
     }
 }
 

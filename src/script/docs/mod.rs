@@ -18,7 +18,8 @@ use rhai::Engine;
 use std::collections::{BTreeMap, HashSet};
 
 /// The modules that are there without an import, and what is in them.
-pub const MODULES: [(&str, &str); 10] = [
+pub const MODULES: [(&str, &str); 11] = [
+    ("cache", "Keys and values of past tokens, and their files."),
     ("data", "Rows for training: from csv, jsonl or a script."),
     ("lm", "Language models and tokenizers."),
     (

@@ -4,8 +4,10 @@ mod scoring;
 mod weights;
 mod writing;
 
+use super::cache::{Cache, new_cache as cache_layers, with_cache};
 use super::convert::{self, from_json};
 use super::error::{Answer, At};
+use super::settings::Settings;
 use super::tensor::Tensor;
 use super::tokenizer::Tokenizer;
 use crate::cache;
@@ -14,7 +16,7 @@ use crate::nn::Params;
 use crate::tensor::dtype;
 use crate::text::{self, LanguageModel, SharedModel};
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, INT, NativeCallContext};
+use rhai::{Dynamic, Engine, INT, Map, NativeCallContext};
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
@@ -133,8 +135,9 @@ mod members {
         forward().at(&ctx)
     }
 
-    /// Logits of tokens that continue what a cache holds; the cache then holds these too. Ids
-    /// `[B, L]`, or `[L]` as one row, give `[B, L, V]`.
+    /// Logits of tokens that continue what a cache holds, `model.new_cache()` or a list with a cache
+    /// for each layer; the cache then holds these too. Ids `[B, L]`, or `[L]` as one row, give
+    /// `[B, L, V]`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -149,50 +152,48 @@ mod members {
         ctx: NativeCallContext,
         m: &mut Model,
         ids: Dynamic,
-        cache: Cache,
+        cache: Dynamic,
     ) -> Answer<Tensor> {
         let forward = || {
             let ids = convert::id_batch(&ids)?;
             let model = m.0.borrow();
             model.network.check_ids(&crate::tensor::to_i32(&ids)?)?;
-            let mut cache = cache.0.borrow_mut();
-            model
-                .network
-                .forward(&ids, Some(&mut cache))
-                .map(Tensor::new)
+            with_cache(&cache, |cache| {
+                let logits = model.network.forward(&ids, Some(cache))?;
+                Ok(Tensor::new(logits))
+            })
         };
         forward().at(&ctx)
     }
 
-    /// An empty cache of keys and values for this model's layers.
-    ///
-    /// ```rhai
-    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
-    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
-    /// let cache = model.new_cache();
-    /// assert_eq(cache.size, 0);
-    /// ```
-    #[rhai_fn(global, pure)]
-    pub fn new_cache(m: &mut Model) -> Cache {
+    /// An empty cache of this model's layers that keeps every token.
+    #[rhai_fn(global, name = "new_cache", pure)]
+    pub fn new_cache_plain(m: &mut Model) -> Cache {
         let layers = m.0.borrow().network.layers.len();
-        Cache(Rc::new(RefCell::new(cache::full(layers, 0))))
+        Cache::of_model(cache::full(layers, 0))
     }
 
-    /// How many tokens of each row a cache holds.
+    /// An empty cache of keys and values for this model's layers. Settings: `kind` (`"full"`,
+    /// `"rotating"` or `"quantized"`); of rotating ones `max_size` and `keep` (4), how many tokens are
+    /// kept in all and from the beginning; of quantised ones `bits` (8) and `group_size`; `batch`,
+    /// a list with the padding on the left of each row.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
     /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
-    /// let cache = model.new_cache();
-    /// model.forward([[3, 12], [4, 13]], cache);
-    /// assert_eq(cache.size, 2);
+    /// let cache = model.new_cache(#{ kind: "rotating", max_size: 8, keep: 2 });
+    /// for i in 0..20 { model.forward([3], cache); }
+    /// assert_eq([cache.offset, cache.size], [20, 8]);
     /// ```
-    #[rhai_fn(global, get = "size", pure)]
-    pub fn cache_size(c: &mut Cache) -> INT {
-        c.0.borrow().first().map_or(0, |layer| layer.size().into())
+    #[rhai_fn(global, pure, return_raw)]
+    pub fn new_cache(ctx: NativeCallContext, m: &mut Model, settings: Map) -> Answer<Cache> {
+        let (layers, head_dim) = {
+            let model = m.0.borrow();
+            (model.network.layers.len(), model.network.config.head_dim)
+        };
+        let layers = Settings::read(&ctx, "new_cache", settings, |s| {
+            cache_layers(s, layers, head_dim)
+        })?;
+        Ok(Cache::of_model(layers))
     }
 }
-
-/// The past of a model's layers as a script's value.
-#[derive(Clone)]
-pub struct Cache(Rc<RefCell<cache::Cache>>);
