@@ -38,7 +38,7 @@ fn an_interrupt_is_heard_soon_and_keeps_the_state() {
         "loop {}",
         // Rhai makes the error inside a closure one that `try` catches.
         "loop { try { [1, 2, 3].map(|x| { loop {} }) } catch {} }",
-        "m.generate(\"1=\", #{ max_tokens: 1000000, stop_token_ids: [] })",
+        "m.generate(\"1=\", #{ max_tokens: 40000, stop_token_ids: [] })",
         "let t = rl::grpo(m, #{ max_steps: 100000, prompts_per_step: 1, max_completion_length: 8, \
          run_dir: \"target/interrupted\" }); \
          t.train(data::rows([#{ prompt: \"1=\", answer: \"1\" }]), |o| o.map(|x| x.index)); loop {}",

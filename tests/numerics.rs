@@ -8,6 +8,8 @@ mod broken;
 mod calls;
 #[path = "numerics/conversations.rs"]
 mod conversations;
+#[path = "numerics/engine.rs"]
+mod engine;
 #[path = "numerics/family.rs"]
 mod family;
 #[path = "numerics/family_training.rs"]
@@ -20,6 +22,8 @@ mod model;
 mod oracles;
 #[path = "numerics/roundtrip.rs"]
 mod roundtrip;
+#[path = "numerics/speculation.rs"]
+mod speculation;
 #[path = "numerics/support.rs"]
 mod support;
 #[path = "numerics/training.rs"]

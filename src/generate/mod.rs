@@ -1,11 +1,23 @@
-//! Decode loops over token ids. Nothing here knows text.
+//! Decode loops over token ids: one step; rows together, continuously; one that continues a cache;
+//! one with drafts. The loops know no text; `stops` listens to them for strings.
 
-mod batch;
+mod draft;
+mod engine;
+mod live;
 mod score;
 mod settings;
+mod single;
+mod speculate;
 mod step;
+mod stops;
 
-pub use batch::{Observer, Silent, generate};
+pub use draft::Draft;
+pub use engine::{complete, generate};
 pub use score::{perplexity, score};
-pub use settings::{Finish, GenerateSettings, Generated};
+pub use settings::{
+    EngineSettings, Finish, GenerateSettings, Generated, Next, Observer, Request, Silent,
+};
+pub use single::continue_cache;
+pub use speculate::{Speculation, speculate};
 pub use step::prefill;
+pub use stops::Stops;

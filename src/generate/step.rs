@@ -1,30 +1,37 @@
-//! The one decode step.
+//! The one decode step, and the forward of prompts.
 
 use crate::cache::{self, Cache};
 use crate::error::Result;
 use crate::mlx::{self, Array, slice};
 use crate::models::Qwen3;
-use crate::sampling::{Draw, Sampler};
-use crate::tensor::dims2;
+use crate::tensor::{dims2, dims3};
 
-/// Forwards one token for each row and draws the next.
+/// Forwards one token for each row: the logits of the next.
 ///
 /// # Shapes
 /// - tokens: `[B]`
-/// - uniforms: one number for each row
-pub fn step(
-    model: &Qwen3,
-    cache: &mut Cache,
-    tokens: &Array,
-    sampler: &Sampler,
-    uniforms: &[f32],
-) -> Result<Draw> {
+/// - returns: `[B, V]`
+pub fn step(model: &Qwen3, cache: &mut Cache, tokens: &Array) -> Result<Array> {
     let hidden = model.hidden(&tokens.expand_dims(-1)?, Some(cache))?;
-    let logits = model.head(&hidden.squeeze_axes(&[1])?)?;
-    sampler.draw(&logits, uniforms)
+    model.head(&hidden.squeeze_axes(&[1])?)
 }
 
 /// Forwards whole prompts of one length, in chunks, and returns the logits after the last token.
+///
+/// # Shapes
+/// - ids: `[B, L]`
+/// - returns: `[B, V]`
+pub fn prefill(model: &Qwen3, cache: &mut Cache, ids: &Array, chunk: usize) -> Result<Array> {
+    let mut start = 0;
+    loop {
+        if let Some(logits) = prefill_chunk(model, cache, ids, &mut start, chunk)? {
+            return Ok(logits);
+        }
+    }
+}
+
+/// Forwards the tokens from `start` on, at most `chunk` of them, and moves `start`; after the last
+/// it gives the logits.
 ///
 /// Only the last hidden state goes through the head: the logits of a long prompt would take more
 /// memory than everything else.
@@ -32,20 +39,26 @@ pub fn step(
 /// # Shapes
 /// - ids: `[B, L]`
 /// - returns: `[B, V]`
-pub fn prefill(model: &Qwen3, cache: &mut Cache, ids: &Array, chunk: usize) -> Result<Array> {
+pub fn prefill_chunk(
+    model: &Qwen3,
+    cache: &mut Cache,
+    ids: &Array,
+    start: &mut i32,
+    chunk: usize,
+) -> Result<Option<Array>> {
+    mlx::interrupt::check()?;
     let [b, l] = dims2(ids, "prompt ids")?;
-    let mut start = 0;
-    loop {
-        mlx::interrupt::check()?;
-        let stop = (start + chunk as i32).min(l);
-        let hidden = model.hidden(&slice(ids, &[0, start], &[b, stop])?, Some(cache))?;
-        if stop == l {
-            let [_, n, e] = crate::tensor::dims3(&hidden, "hidden states")?;
-            let last = slice(&hidden, &[0, n - 1, 0], &[b, n, e])?;
-            return model.head(&last.squeeze_axes(&[1])?);
-        }
-        // Bounds the graph, and with it the memory, to one chunk.
-        mlx::eval(&cache::state(cache))?;
-        start = stop;
+    let stop = start
+        .saturating_add(chunk.min(i32::MAX as usize) as i32)
+        .min(l);
+    let hidden = model.hidden(&slice(ids, &[0, *start], &[b, stop])?, Some(cache))?;
+    *start = stop;
+    if stop == l {
+        let [_, n, e] = dims3(&hidden, "hidden states")?;
+        let last = slice(&hidden, &[0, n - 1, 0], &[b, n, e])?;
+        return model.head(&last.squeeze_axes(&[1])?).map(Some);
     }
+    // Bounds the graph, and with it the memory, to one chunk.
+    mlx::eval(&cache::state(cache))?;
+    Ok(None)
 }

@@ -209,6 +209,15 @@ pub fn slice_update_dynamic(
     })
 }
 
+/// `a` with updates added at indices of one axis; indices and updates have one shape, which is that
+/// of `a` but for the axis.
+pub fn scatter_add_axis(a: &Array, indices: &Array, updates: &Array, axis: i32) -> Result<Array> {
+    op(|result, stream| unsafe {
+        let (indices, updates) = (indices.as_ptr(), updates.as_ptr());
+        mlx_sys::mlx_scatter_add_axis(result, a.as_ptr(), indices, updates, axis, stream)
+    })
+}
+
 /// The sum along a diagonal of two axes.
 pub fn trace(a: &Array, offset: i32, axis1: i32, axis2: i32, dtype: Dtype) -> Result<Array> {
     op(|result, stream| unsafe {

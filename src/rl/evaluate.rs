@@ -54,7 +54,7 @@ impl GrpoTrainer {
         settings: &EvalSettings,
     ) -> Result<Evaluation> {
         let model = self.model.borrow();
-        let mut sampler = self.settings.sampler;
+        let mut sampler = self.settings.sampler.clone();
         sampler.temperature = settings.temperature;
         let base = self.settings.generate(&model.eos_token_ids, 0);
         let longest = settings.max_completion_length.unwrap_or(base.max_tokens);
@@ -69,12 +69,13 @@ impl GrpoTrainer {
                 &model,
                 rows,
                 &GenerateSettings {
-                    sampler,
+                    sampler: sampler.clone(),
                     seed: derive(derive(self.settings.seed, 2), i as u64),
                     num_samples: settings.num_generations.max(1),
                     max_tokens: longest,
                     ..base.clone()
                 },
+                &self.settings.stop,
             )?;
             interrupt::check()?;
             let scores = Scores::ask(rewards, &rollout.outputs)?;

@@ -3,8 +3,8 @@
 use super::reward::{Completion, RewardOutput};
 use crate::data::Row;
 use crate::error::Result;
-use crate::generate::{Finish, GenerateSettings, Silent, generate};
-use crate::text::{LanguageModel, TemplateOptions};
+use crate::generate::{Finish, GenerateSettings, Silent, Stops, generate};
+use crate::text::{LanguageModel, TemplateOptions, before_stop};
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -39,19 +39,26 @@ fn encode(model: &LanguageModel, row: &Row) -> Result<(String, Vec<i32>)> {
 }
 
 impl Rollout {
-    /// Samples `settings.num_samples` completions of each row's prompt, all of them together.
+    /// Samples `settings.num_samples` completions of each row's prompt, all of them together; they
+    /// end at the strings `stop`, too.
     pub fn sample(
         model: &LanguageModel,
         rows: &[Row],
         settings: &GenerateSettings,
+        stop: &[String],
     ) -> Result<Self> {
         let prompts: Vec<(String, Vec<i32>)> = rows
             .iter()
             .map(|row| encode(model, row))
             .collect::<Result<_>>()?;
         let (prompts, prompt_ids): (Vec<String>, Vec<Vec<i32>>) = prompts.into_iter().unzip();
-        let generated = generate(&model.network, &prompt_ids, settings, &mut Silent)?;
         let tokenizer = model.tokenizer()?;
+        let count = prompt_ids.len() * settings.num_samples;
+        let mut stops = Stops::new(tokenizer, vec![stop.to_vec(); count]);
+        let generated = match stop.is_empty() {
+            true => generate(&model.network, &prompt_ids, settings, &mut Silent)?,
+            false => generate(&model.network, &prompt_ids, settings, &mut stops)?,
+        };
         let shared: Vec<(Rc<str>, Rc<Row>)> = prompts
             .iter()
             .zip(rows)
@@ -63,6 +70,7 @@ impl Rollout {
             .map(|(index, generated)| {
                 let group = index / settings.num_samples;
                 let text = tokenizer.decode(&generated.token_ids)?;
+                let text = before_stop(&text, stop).to_string();
                 Ok(RewardOutput {
                     prompt: shared[group].0.clone(),
                     completion: Completion::new(generated, text),

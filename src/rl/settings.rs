@@ -4,9 +4,9 @@ use super::advantage::AdvantageSettings;
 use super::loss::LossSettings;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::generate::GenerateSettings;
+use crate::generate::{EngineSettings, GenerateSettings};
 use crate::models::LoraSettings;
-use crate::sampling::SamplerSettings;
+use crate::sampling::{PenaltySettings, SamplerSettings};
 use crate::train::OptimSettings;
 use std::path::PathBuf;
 
@@ -17,6 +17,10 @@ pub struct GrpoSettings {
     pub num_generations: usize,
     pub max_completion_length: usize,
     pub sampler: SamplerSettings,
+    pub penalties: PenaltySettings,
+    /// Strings that end a completion.
+    pub stop: Vec<String>,
+    pub engine: EngineSettings,
     pub stop_token_ids: Option<Vec<i32>>,
     pub loss: LossSettings,
     pub advantage: AdvantageSettings,
@@ -50,6 +54,9 @@ impl Default for GrpoSettings {
             num_generations: 8,
             max_completion_length: 256,
             sampler: SamplerSettings::default(),
+            penalties: PenaltySettings::default(),
+            stop: Vec::new(),
+            engine: EngineSettings::default(),
             stop_token_ids: None,
             loss: LossSettings::default(),
             advantage: AdvantageSettings::default(),
@@ -102,6 +109,8 @@ impl GrpoSettings {
             return Err(Error::setting("temperature", 0, expected));
         }
         self.sampler.check()?;
+        self.penalties.check(None)?;
+        self.engine.check()?;
         self.loss.check()?;
         self.optim.check()
     }
@@ -110,11 +119,12 @@ impl GrpoSettings {
     pub fn generate(&self, stop: &[i32], seed: u64) -> GenerateSettings {
         GenerateSettings {
             max_tokens: self.max_completion_length,
-            sampler: self.sampler,
+            sampler: self.sampler.clone(),
+            penalties: self.penalties.clone(),
             seed,
             stop_token_ids: self.stop_token_ids.clone().unwrap_or(stop.to_vec()),
             num_samples: self.num_generations,
-            ..GenerateSettings::default()
+            engine: self.engine,
         }
     }
 }

@@ -197,7 +197,7 @@ impl GrpoTrainer {
         let model = self.model.borrow();
         let seed = derive(derive(self.settings.seed, 1), self.step);
         let settings = self.settings.generate(&model.eos_token_ids, seed);
-        Rollout::sample(&model, rows, &settings)
+        Rollout::sample(&model, rows, &settings, &self.settings.stop)
     }
 
     fn take_step(

@@ -1,15 +1,19 @@
 //! Generation for scripts: prompts in their several forms, settings, streaming.
 
+use super::cache::{Cache, kind};
 use super::completion::Completion;
 use super::convert::{self, to_json};
 use super::error::callback;
 use super::model::Model;
-use super::sampling::sampler_settings;
+use super::sampling::{penalty_settings, sampler_settings};
 use super::settings::Settings;
-use crate::error::Result;
-use crate::generate::{GenerateSettings, Observer, generate};
+use crate::error::{Error, Result};
+use crate::generate::{
+    self, Draft, EngineSettings, GenerateSettings, Generated, Observer, Request, Silent,
+    Speculation, Stops,
+};
 use crate::mlx::random;
-use crate::text::{LanguageModel, StreamDecoder, TemplateOptions};
+use crate::text::{LanguageModel, TemplateOptions, before_stop};
 use rhai::{Array as List, Dynamic, FnPtr, Map, NativeCallContext};
 use serde_json::Value;
 
@@ -51,58 +55,280 @@ pub fn template_options(s: &mut Settings, options: &mut TemplateOptions) -> Resu
     Ok(())
 }
 
-fn generate_settings(
-    model: &LanguageModel,
-    map: Map,
-) -> Result<(GenerateSettings, TemplateOptions)> {
-    let mut s = Settings::new("generate", map);
-    let mut options = TemplateOptions {
-        add_generation_prompt: true,
-        ..TemplateOptions::default()
+/// Strings that end a completion: a list, or one.
+pub fn stop_strings(s: &mut Settings) -> Result<Vec<String>> {
+    let Some(value) = s.take("stop") else {
+        return Ok(Vec::new());
     };
-    template_options(&mut s, &mut options)?;
-    let mut settings = GenerateSettings {
-        stop_token_ids: model.eos_token_ids.clone(),
-        ..GenerateSettings::default()
+    let list = match value.clone().try_cast::<List>() {
+        Some(list) => list,
+        None => vec![value.clone()],
     };
-    sampler_settings(&mut s, &mut settings.sampler)?;
-    s.count("max_tokens", &mut settings.max_tokens)?;
-    s.count("num_samples", &mut settings.num_samples)?;
-    s.count("prefill_step_size", &mut settings.prefill_step_size)?;
-    if let Some(ids) = s.ids("stop_token_ids")? {
-        settings.stop_token_ids = ids;
-    }
-    let seed = s.integer("seed")?.map(|seed| seed as u64);
-    settings.seed = seed.unwrap_or_else(random::fresh_seed);
-    s.finish()?;
-    settings.check()?;
-    Ok((settings, options))
+    let text = |item: Dynamic| item.into_string().ok().filter(|text| !text.is_empty());
+    let strings: Option<Vec<String>> = list.into_iter().map(text).collect();
+    let found = || format!("{} ({})", convert::brief(&value), value.type_name());
+    strings.ok_or_else(|| Error::setting("stop", found(), "a list of strings that are not empty"))
 }
 
-/// Completions of each prompt: one list for each.
+/// How rows share the work, in generation and in training.
+pub fn engine_settings(s: &mut Settings, into: &mut EngineSettings) -> Result<()> {
+    s.count("prefill_step_size", &mut into.prefill_step_size)?;
+    s.count("max_batch_size", &mut into.max_batch_size)
+}
+
+/// Where drafts come from, as a script says it.
+#[derive(Clone)]
+enum DraftSetting {
+    Model(Model),
+    Ngram,
+}
+
+/// What a script asks for in one map.
+struct Asked {
+    settings: GenerateSettings,
+    template: TemplateOptions,
+    stop: Vec<String>,
+    draft: Option<DraftSetting>,
+    num_draft_tokens: usize,
+    ngram_size: usize,
+    /// A cache to continue.
+    cache: Option<Cache>,
+    /// Whether `max_tokens` was left to us.
+    is_open_ended: bool,
+}
+
+impl Asked {
+    fn read(model: &LanguageModel, map: Map) -> Result<Self> {
+        let mut s = Settings::new("generate", map);
+        let mut asked = Self {
+            settings: GenerateSettings {
+                stop_token_ids: model.eos_token_ids.clone(),
+                ..GenerateSettings::default()
+            },
+            template: TemplateOptions {
+                add_generation_prompt: true,
+                ..TemplateOptions::default()
+            },
+            stop: Vec::new(),
+            draft: None,
+            num_draft_tokens: 3,
+            ngram_size: 3,
+            cache: None,
+            is_open_ended: false,
+        };
+        template_options(&mut s, &mut asked.template)?;
+        let settings = &mut asked.settings;
+        settings.sampler.xtc_special_tokens = special_tokens(model);
+        sampler_settings(&mut s, &mut settings.sampler)?;
+        penalty_settings(&mut s, &mut settings.penalties)?;
+        let max_tokens = s.integer("max_tokens")?;
+        asked.is_open_ended = max_tokens.is_none();
+        if let Some(n) = max_tokens {
+            let wrong = |_| Error::setting("max_tokens", n, "at least 1");
+            settings.max_tokens = usize::try_from(n).map_err(wrong)?;
+        }
+        s.count("num_samples", &mut settings.num_samples)?;
+        engine_settings(&mut s, &mut settings.engine)?;
+        if let Some(ids) = s.ids("stop_token_ids")? {
+            model.network.check_ids(&ids)?;
+            settings.stop_token_ids = ids;
+        }
+        let seed = s.integer("seed")?.map(|seed| seed as u64);
+        settings.seed = seed.unwrap_or_else(random::fresh_seed);
+        asked.stop = stop_strings(&mut s)?;
+        asked.read_cache(model, &mut s)?;
+        asked.read_draft(&mut s)?;
+        s.finish()?;
+        asked.settings.check()?;
+        Ok(asked)
+    }
+
+    /// `cache`: a map as for `new_cache`, or a cache to continue.
+    fn read_cache(&mut self, model: &LanguageModel, s: &mut Settings) -> Result<()> {
+        let Some(value) = s.take("cache") else {
+            return Ok(());
+        };
+        if let Some(cache) = value.clone().try_cast::<Cache>() {
+            self.cache = Some(cache);
+            return Ok(());
+        }
+        let wrong = || {
+            let expected = "a map as for `new_cache`, or a cache to continue";
+            Error::setting("cache", convert::brief(&value), expected)
+        };
+        let map = value.clone().try_cast::<Map>().ok_or_else(wrong)?;
+        let mut inner = Settings::new("cache", map);
+        self.settings.engine.cache = kind(&mut inner, model.network.config.head_dim)?;
+        inner.finish()
+    }
+
+    /// `draft_model`: a model, or `"ngram"`.
+    fn read_draft(&mut self, s: &mut Settings) -> Result<()> {
+        s.count("num_draft_tokens", &mut self.num_draft_tokens)?;
+        s.count("ngram_size", &mut self.ngram_size)?;
+        let Some(value) = s.take("draft_model") else {
+            return Ok(());
+        };
+        self.draft = match value.clone().try_cast::<Model>() {
+            Some(model) => Some(DraftSetting::Model(model)),
+            None if value.to_string() == "ngram" => Some(DraftSetting::Ngram),
+            None => {
+                let expected = "a model, or \"ngram\" for what the text itself repeats";
+                return Err(Error::setting(
+                    "draft_model",
+                    convert::brief(&value),
+                    expected,
+                ));
+            }
+        };
+        Ok(())
+    }
+
+    /// The requests of one prompt; `first` is the number of its first completion among those that
+    /// share a seed.
+    fn requests(&self, model: &LanguageModel, ids: &[i32], first: usize) -> Vec<Request> {
+        let mut settings = self.settings.clone();
+        if self.is_open_ended {
+            let longest = model.network.config.max_position_embeddings as usize;
+            let room = longest.saturating_sub(ids.len()).max(1);
+            settings.max_tokens = settings.max_tokens.min(room);
+        }
+        settings.requests(ids, first)
+    }
+}
+
+/// Tokens that XTC leaves alone: those that end a text, and the end of a line.
+fn special_tokens(model: &LanguageModel) -> Vec<i32> {
+    let mut special = model.eos_token_ids.clone();
+    if let Some(tokenizer) = &model.tokenizer
+        && let Ok(line_end) = tokenizer.encode_literal("\n")
+    {
+        special.extend(line_end);
+    }
+    special
+}
+
+/// The settings of each prompt: one map for all, or a list with one for each.
+fn settings_of(model: &LanguageModel, settings: Dynamic, prompts: usize) -> Result<Vec<Asked>> {
+    if let Some(map) = settings.clone().try_cast::<Map>() {
+        return Ok(vec![Asked::read(model, map)?]);
+    }
+    let list = settings.clone().try_cast::<List>().unwrap_or_default();
+    if list.len() != prompts || prompts == 0 {
+        let found = format!("{} ({})", convert::brief(&settings), settings.type_name());
+        let expected = format!("a map, or a list with a map for each of the {prompts} prompts");
+        return Err(Error::value("settings", found, &expected));
+    }
+    let asked = list.into_iter().map(|item| {
+        let wrong = || Error::value("settings", "no map", "a map for each prompt");
+        Asked::read(model, item.try_cast::<Map>().ok_or_else(wrong)?)
+    });
+    let asked: Vec<Asked> = asked.collect::<Result<_>>()?;
+    let first = &asked[0];
+    let differs = |other: &Asked| {
+        let drafts = other.draft.is_some() || first.draft.is_some();
+        other.settings.engine != first.settings.engine || other.cache.is_some() || drafts
+    };
+    if asked[1..].iter().any(differs) {
+        let expected = "in all maps the same `cache`, `prefill_step_size` and `max_batch_size`, and \
+                        no `draft_model`";
+        return Err(Error::value(
+            "settings",
+            "ways of working that differ",
+            expected,
+        ));
+    }
+    Ok(asked)
+}
+
+/// What is told of the pieces of the first completion.
+pub type Show<'a> = Box<dyn FnMut(&str) -> Result<()> + 'a>;
+
+/// Completions of each prompt: one list for each. Settings are a map, or a list with one for each
+/// prompt.
 pub fn complete(
     model: &Model,
     prompts: &[Dynamic],
-    map: Map,
-    observer: &mut dyn Observer,
+    settings: Dynamic,
+    show: Option<Show>,
 ) -> Result<Vec<Vec<Completion>>> {
     let model = model.0.borrow();
-    let (settings, options) = generate_settings(&model, map)?;
-    let ids: Vec<Vec<i32>> = prompts
-        .iter()
-        .map(|prompt| prompt_ids(&model, prompt, &options))
-        .collect::<Result<_>>()?;
-    let generated = generate(&model.network, &ids, &settings, observer)?;
-    let mut completions = generated.into_iter().map(|one| {
+    let asked = settings_of(&model, settings, prompts.len())?;
+    // 1. The requests, with the strings that end each.
+    let (mut requests, mut stops, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, prompt) in prompts.iter().enumerate() {
+        let own = asked.get(i).unwrap_or(&asked[0]);
+        let ids = prompt_ids(&model, prompt, &own.template)?;
+        let first = if asked.len() > 1 { 0 } else { requests.len() };
+        let of_prompt = own.requests(&model, &ids, first);
+        counts.push(of_prompt.len());
+        stops.extend(of_prompt.iter().map(|_| own.stop.clone()));
+        requests.extend(of_prompt);
+    }
+    // 2. Their completions.
+    let listens = show.is_some() || stops.iter().any(|stop| !stop.is_empty());
+    let generated = match listens {
+        false => run(&model, &requests, &asked[0], &mut Silent)?,
+        true => {
+            let mut observer = Stops::new(model.tokenizer()?, stops.clone());
+            if let Some(mut show) = show {
+                observer = observer.showing(move |piece| show(piece));
+            }
+            let generated = run(&model, &requests, &asked[0], &mut observer)?;
+            observer.finish()?;
+            generated
+        }
+    };
+    // 3. As text.
+    let mut completions = generated.into_iter().zip(stops).map(|(one, stop)| {
         let text = match &model.tokenizer {
             Some(tokenizer) => tokenizer.decode(&one.token_ids)?,
             None => String::new(),
         };
-        Ok(Completion::new(one, text))
+        Ok(Completion::new(one, before_stop(&text, &stop).to_string()))
     });
-    (0..prompts.len())
-        .map(|_| completions.by_ref().take(settings.num_samples).collect())
-        .collect()
+    let list = |count| completions.by_ref().take(count).collect();
+    counts.into_iter().map(list).collect()
+}
+
+/// The driver that fits what was asked for.
+fn run(
+    model: &LanguageModel,
+    requests: &[Request],
+    asked: &Asked,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Generated>> {
+    let (network, engine) = (&model.network, &asked.settings.engine);
+    if let Some(cache) = &asked.cache {
+        let [request] = requests else {
+            let found = format!("{} completions", requests.len());
+            let expected = "one: a cache holds one text";
+            return Err(Error::setting("cache", found, expected));
+        };
+        if asked.draft.is_some() {
+            let expected = "no `draft_model` beside it";
+            return Err(Error::setting("cache", "a cache to continue", expected));
+        }
+        let step = engine.prefill_step_size;
+        let done = cache
+            .with(|cache| generate::continue_cache(network, cache, request, step, observer))?;
+        return Ok(vec![done]);
+    }
+    let num_draft_tokens = asked.num_draft_tokens;
+    let mut with_draft = |draft: Draft| {
+        let how = Speculation {
+            draft,
+            num_draft_tokens,
+        };
+        generate::speculate(network, requests, &how, engine, observer)
+    };
+    match &asked.draft {
+        None => generate::complete(network, requests, engine, observer),
+        Some(DraftSetting::Ngram) => with_draft(Draft::Ngram {
+            longest: asked.ngram_size,
+        }),
+        Some(DraftSetting::Model(small)) => with_draft(Draft::Model(&small.0.borrow().network)),
+    }
 }
 
 /// One completion, or a list where several were asked for.
@@ -113,49 +339,11 @@ pub fn one_or_list(mut list: Vec<Completion>) -> Dynamic {
     list.into_iter().map(Dynamic::from).collect::<List>().into()
 }
 
-/// Passes new text on to a closure as it comes.
-pub struct Pieces<'a> {
-    ctx: &'a NativeCallContext<'a>,
-    f: FnPtr,
-    decoder: StreamDecoder,
-}
-
-impl<'a> Pieces<'a> {
-    /// Pieces of the first completion, for a closure.
-    pub fn new(
-        ctx: &'a NativeCallContext<'a>,
-        f: FnPtr,
-        tokenizer: crate::text::Tokenizer,
-    ) -> Self {
-        Self {
-            ctx,
-            f,
-            decoder: StreamDecoder::new(tokenizer),
-        }
-    }
-
-    /// Passes on what was held back, when no more will come.
-    pub fn finish(mut self) -> Result<()> {
-        let rest = self.decoder.finish()?;
-        self.show(rest)
-    }
-
-    fn show(&mut self, piece: String) -> Result<()> {
-        if piece.is_empty() {
-            return Ok(());
-        }
-        let piece = Dynamic::from(piece);
-        let answer: std::result::Result<Dynamic, _> = self.f.call_raw(self.ctx, None, [piece]);
+/// Passes pieces of text on to a closure.
+pub fn pieces<'a>(ctx: &'a NativeCallContext<'a>, f: FnPtr) -> Show<'a> {
+    Box::new(move |piece| {
+        let piece = Dynamic::from(piece.to_string());
+        let answer: std::result::Result<Dynamic, _> = f.call_raw(ctx, None, [piece]);
         answer.map(drop).map_err(callback)
-    }
-}
-
-impl Observer for Pieces<'_> {
-    fn token(&mut self, row: usize, id: i32) -> Result<()> {
-        if row > 0 {
-            return Ok(());
-        }
-        let piece = self.decoder.push(id)?;
-        self.show(piece)
-    }
+    })
 }

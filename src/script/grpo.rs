@@ -3,11 +3,12 @@
 use super::convert::from_json;
 use super::data::rows;
 use super::error::{Answer, At};
+use super::generate::{engine_settings, stop_strings};
 use super::host::Host;
 use super::model::Model;
 use super::reward::rewards;
 use super::rl::{advantage_settings, loss_settings};
-use super::sampling::sampler_settings;
+use super::sampling::{penalty_settings, sampler_settings};
 use super::settings::Settings;
 use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::Dataset;
@@ -56,6 +57,9 @@ pub fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
     s.count("num_generations", &mut g.num_generations)?;
     s.count("max_completion_length", &mut g.max_completion_length)?;
     sampler_settings(s, &mut g.sampler)?;
+    penalty_settings(s, &mut g.penalties)?;
+    engine_settings(s, &mut g.engine)?;
+    g.stop = stop_strings(s)?;
     g.stop_token_ids = s.ids("stop_token_ids")?;
     loss_settings(s, &mut g.loss)?;
     advantage_settings(s, &mut g.advantage)?;

@@ -4,12 +4,14 @@ mod chat;
 mod gguf;
 mod language_model;
 mod parse;
+mod stop;
 mod stream;
 mod template;
 mod tokenizer;
 
 pub use language_model::{LanguageModel, SharedModel, change};
 pub use parse::{CallStatus, Parsed, ToolCall, parse_completion, xml_tag};
+pub use stop::{StopStream, before_stop};
 pub use stream::StreamDecoder;
 pub use template::{ChatTemplate, TemplateOptions};
 pub use tokenizer::Tokenizer;

@@ -161,7 +161,7 @@ fn a_long_prompt_in_chunks_is_the_prompt_at_once() {
     let prompt: Vec<i32> = (0..40).map(|i| i * 7 % 13).collect();
     let whole = run(&model, std::slice::from_ref(&prompt), &settings(|_| ()));
     for size in [1, 7, 39, 40] {
-        let chunked = settings(|s| s.prefill_step_size = size);
+        let chunked = settings(|s| s.engine.prefill_step_size = size);
         let got = run(&model, std::slice::from_ref(&prompt), &chunked);
         assert_eq!(got[0].token_ids, whole[0].token_ids, "chunks of {size}");
     }

@@ -1,9 +1,8 @@
 //! What a model writes.
 
 use super::Model;
-use crate::generate::Silent;
 use crate::script::error::{Answer, At};
-use crate::script::generate::{Pieces, complete, one_or_list};
+use crate::script::generate::{complete, one_or_list, pieces};
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
@@ -43,7 +42,7 @@ mod members {
         prompt: Dynamic,
         settings: Map,
     ) -> Answer<Dynamic> {
-        let mut lists = complete(m, &[prompt], settings, &mut Silent).at(&ctx)?;
+        let mut lists = complete(m, &[prompt], settings.into(), None).at(&ctx)?;
         Ok(one_or_list(lists.remove(0)))
     }
 
@@ -90,9 +89,9 @@ mod members {
         ctx: NativeCallContext,
         m: &mut Model,
         prompts: List,
-        settings: Map,
+        settings: Dynamic,
     ) -> Answer<List> {
-        let lists = complete(m, &prompts, settings, &mut Silent).at(&ctx)?;
+        let lists = complete(m, &prompts, settings, None).at(&ctx)?;
         Ok(lists.into_iter().map(one_or_list).collect())
     }
 
@@ -103,7 +102,7 @@ mod members {
         m: &mut Model,
         prompts: List,
     ) -> Answer<List> {
-        generate_batch(ctx, m, prompts, Map::new())
+        generate_batch(ctx, m, prompts, Map::new().into())
     }
 
     /// Completes a prompt, with the settings of `generate`, and gives each piece of text to a
@@ -125,10 +124,8 @@ mod members {
         settings: Map,
         f: FnPtr,
     ) -> Answer<Dynamic> {
-        let tokenizer = m.0.borrow().tokenizer().at(&ctx)?.clone();
-        let mut pieces = Pieces::new(&ctx, f, tokenizer);
-        let mut lists = complete(m, &[prompt], settings, &mut pieces).at(&ctx)?;
-        pieces.finish().at(&ctx)?;
+        let show = pieces(&ctx, f);
+        let mut lists = complete(m, &[prompt], settings.into(), Some(show)).at(&ctx)?;
         Ok(one_or_list(lists.remove(0)))
     }
 }
