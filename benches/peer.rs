@@ -1,19 +1,26 @@
-//! The work of `cargo xtask bench`: decoding and one training step, timed, as a line of JSON.
+//! The work of `cargo xtask bench`: generation and one training step, timed, as a line of JSON.
 //!
 //!     cargo bench --bench peer -- CONFIG decode BATCH PROMPT TOKENS REPEATS
+//!     cargo bench --bench peer -- CONFIG prefill LENGTH REPEATS
+//!     cargo bench --bench peer -- CONFIG rollout PROMPTS SAMPLES PROMPT TOKENS REPEATS
+//!     cargo bench --bench peer -- CONFIG ragged PROMPTS ROWS REPEATS
 //!     cargo bench --bench peer -- CONFIG train BATCH LENGTH REPEATS
 //!
-//! CONFIG is the JSON of a Qwen3 configuration; weights are random. `xtask/bench/peer.py` does the
+//! CONFIG is the JSON of a Qwen3 configuration; weights are random, float32 or of its `dtype`. `xtask/bench/peer.py` does the
 //! same work with mlx-lm.
 
-use mlx_repl::generate::{GenerateSettings, Silent, generate};
+use mlx_repl::generate::{EngineSettings, GenerateSettings, Request, Silent, complete, generate};
 use mlx_repl::mlx::{self, Array, Dtype};
 use mlx_repl::models::{Config, Qwen3};
 use mlx_repl::nn::Params;
+use mlx_repl::sampling::RowSettings;
 use mlx_repl::train::{Batch, OptimSettings, Stepper, completion_logprobs, loss_and_grads};
 use serde_json::json;
 use std::error::Error;
 use std::time::Instant;
+
+const USAGE: &str = "decode BATCH PROMPT TOKENS REPEATS, prefill LENGTH REPEATS, \
+    rollout PROMPTS SAMPLES PROMPT TOKENS REPEATS, ragged PROMPTS ROWS REPEATS, or train BATCH LENGTH REPEATS";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args()
@@ -30,19 +37,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         .iter()
         .map(|n| n.parse())
         .collect::<Result<_, _>>()?;
-    let config = Config::from_json(serde_json::from_str(config)?)?;
-    let model = Qwen3::random(config, 0, Dtype::Float32)?;
+    let keys: serde_json::Value = serde_json::from_str(config)?;
+    let dtype = match keys["dtype"].as_str() {
+        Some("bfloat16") => Dtype::Bfloat16,
+        _ => Dtype::Float32,
+    };
+    let model = Qwen3::random(Config::from_json(keys)?, 0, dtype)?;
     let (seconds, tokens) = match (work, numbers.as_slice()) {
-        ("decode", [batch, prompt, tokens, repeats]) => (
-            decode(&model, *batch, *prompt, *tokens, *repeats)?,
-            batch * tokens,
-        ),
-        ("train", [batch, length, repeats]) => {
-            (train(model, *batch, *length, *repeats)?, batch * length)
+        ("decode", &[batch, prompt, tokens, repeats]) => {
+            sample(&model, [batch, 1, prompt, tokens], repeats)?
         }
-        _ => {
-            return Err("decode BATCH PROMPT TOKENS REPEATS, or train BATCH LENGTH REPEATS".into());
+        // The tokens that count are those of the prompt.
+        ("prefill", &[length, repeats]) => (sample(&model, [1, 1, length, 1], repeats)?.0, length),
+        ("rollout", &[prompts, samples, prompt, tokens, repeats]) => {
+            sample(&model, [prompts, samples, prompt, tokens], repeats)?
         }
+        ("ragged", &[prompts, rows, repeats]) => ragged(&model, prompts, rows, repeats)?,
+        ("train", &[batch, length, repeats]) => {
+            (train(model, batch, length, repeats)?, batch * length)
+        }
+        _ => return Err(USAGE.into()),
     };
     println!(
         "{}",
@@ -51,29 +65,65 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Different prompts, so that none is forwarded for two rows.
+/// Different prompts, so that none is forwarded for two rows: the first id is the row's number.
 fn ids(rows: usize, length: usize, vocab: usize) -> Vec<Vec<i32>> {
-    let id = |i: usize| ((i * 7919 + 13) % vocab) as i32;
-    (0..rows)
-        .map(|row| (0..length).map(|i| id(row * length + i)).collect())
-        .collect()
+    let id = |row: usize, i: usize| match i {
+        0 => (row % vocab) as i32,
+        _ => (((row * length + i) * 7919 + 13) % vocab) as i32,
+    };
+    let prompt = |row| (0..length).map(|i| id(row, i)).collect();
+    (0..rows).map(prompt).collect()
 }
 
-fn decode(
+/// Sampling at temperature 1 without stop tokens; the time includes the prefill. Gives the seconds
+/// of each repeat and how many tokens one sampled.
+fn sample(
     model: &Qwen3,
-    batch: usize,
-    prompt: usize,
-    tokens: usize,
+    [prompts, samples, prompt, tokens]: [usize; 4],
     repeats: usize,
-) -> mlx_repl::Result<Vec<f64>> {
-    let prompts = ids(batch, prompt, model.config.vocab_size as usize);
+) -> mlx_repl::Result<(Vec<f64>, usize)> {
+    let prompts = ids(prompts, prompt, model.config.vocab_size as usize);
     let settings = GenerateSettings {
         max_tokens: tokens,
+        num_samples: samples,
         ..GenerateSettings::default()
     };
-    timed(repeats, || {
-        generate(model, &prompts, &settings, &mut Silent).map(drop)
-    })
+    let mut sampled = 0;
+    let seconds = timed(repeats, || {
+        let rows = generate(model, &prompts, &settings, &mut Silent)?;
+        sampled = rows.iter().map(|row| row.token_ids.len()).sum();
+        Ok(())
+    })?;
+    Ok((seconds, sampled))
+}
+
+/// Prompts and completions of many lengths, more of them than are decoded at once; the lengths are
+/// those of `peer.py`.
+fn ragged(
+    model: &Qwen3,
+    prompts: usize,
+    rows: usize,
+    repeats: usize,
+) -> mlx_repl::Result<(Vec<f64>, usize)> {
+    let vocab = model.config.vocab_size as usize;
+    let requests: Vec<Request> = (0..prompts)
+        .map(|i| Request {
+            prompt: ids(prompts, 8 + (37 * i + 11) % 57, vocab).swap_remove(i),
+            max_tokens: 8 + (53 * i + 29) % 89,
+            sampling: RowSettings::default(),
+            stop_token_ids: Vec::new(),
+            seed: i as u64,
+        })
+        .collect();
+    let settings = EngineSettings {
+        max_batch_size: rows,
+        ..EngineSettings::default()
+    };
+    let sampled = requests.iter().map(|request| request.max_tokens).sum();
+    let seconds = timed(repeats, || {
+        complete(model, &requests, &settings, &mut Silent).map(drop)
+    })?;
+    Ok((seconds, sampled))
 }
 
 /// Forward, cross-entropy of every position, backward, AdamW, as `peer.py` does it.

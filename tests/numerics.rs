@@ -4,6 +4,8 @@
 mod adapters;
 #[path = "numerics/broken.rs"]
 mod broken;
+#[path = "numerics/caches.rs"]
+mod caches;
 #[path = "numerics/calls.rs"]
 mod calls;
 #[path = "numerics/conversations.rs"]
@@ -22,6 +24,8 @@ mod model;
 mod oracles;
 #[path = "numerics/roundtrip.rs"]
 mod roundtrip;
+#[path = "numerics/sampling.rs"]
+mod sampling;
 #[path = "numerics/speculation.rs"]
 mod speculation;
 #[path = "numerics/support.rs"]

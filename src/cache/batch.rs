@@ -126,7 +126,13 @@ impl Batch {
     pub(super) fn filter(&mut self, rows: &[i32]) -> Result<()> {
         self.inner.filter(rows)?;
         self.left_padding = of_rows(&self.left_padding, rows);
+        self.right_padding = self
+            .right_padding
+            .as_ref()
+            .map(|right| of_rows(right, rows));
         let common = self.left_padding.iter().copied().min().unwrap_or(0);
+        // Some of it may still be to come.
+        let common = common.min(self.inner.offset);
         if let (true, Some(store)) = (common > 0, &self.inner.store) {
             self.inner.store = Some(store.part(common, store.length())?);
             self.inner.offset -= common;

@@ -199,7 +199,12 @@ impl BatchRotating {
     pub(super) fn make_mask(&self, n: i32, window: Option<i32>) -> Result<Mask> {
         let window = window.unwrap_or(self.max_size);
         let offset = self.total.min(self.max_size - 1);
-        let excess = (self.index - self.max_size + i32::from(n > 1)).max(0);
+        // A block is put behind the sorted ring, which is then as long as its buffer.
+        let length = match self.rotated && n > 1 {
+            true => self.capacity(),
+            false => self.index,
+        };
+        let excess = (length - self.max_size + i32::from(n > 1)).max(0);
         let rotated = n == 1 && (self.rotated || self.index >= self.max_size);
         let shift = excess + i32::from(rotated);
         let padded = self.left_padding.iter().zip(self.surplus());
@@ -325,7 +330,8 @@ impl BatchRotating {
         let padding = self.left_padding[row as usize].clamp(0, stop);
         let own = own.part(padding, stop)?.contiguous()?;
         single.index = own.length();
-        single.offset = self.offset[row as usize];
+        // A row may so far have nothing but padding.
+        single.offset = self.offset[row as usize].max(0);
         single.store = Some(own);
         Ok(single)
     }
@@ -358,10 +364,16 @@ impl BatchRotating {
                 }
             });
         }
-        let padding = parts.iter().map(|part| length - part.size()).collect();
+        let rows = || {
+            parts
+                .iter()
+                .zip(&stores)
+                .flat_map(|(part, store)| (0..store.rows()).map(move |_| part))
+        };
+        let padding = rows().map(|part| length - part.size()).collect();
         let mut merged = Self::new(max_size, padding)?;
+        merged.offset = rows().map(|part| part.offset).collect();
         merged.store = Some(Store::below(&stores.iter().collect::<Vec<_>>())?);
-        merged.offset = parts.iter().map(|part| part.offset).collect();
         merged.index = length;
         merged.total = length;
         Ok(merged)

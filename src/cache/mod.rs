@@ -279,6 +279,7 @@ impl LayerCache {
         if n < 0 {
             return Err(Error::value("trim", n, "at least 0 tokens"));
         }
+        self.check_settled("trim")?;
         if !self.is_trimmable() {
             return Err(Error::Unsupported(format!(
                 "a ring that has gone round cannot be trimmed: what its last {} tokens overwrote \
@@ -293,6 +294,21 @@ impl LayerCache {
             Self::Batch(cache) => cache.inner.trim(n),
             Self::BatchRotating(cache) => cache.trim(n),
         })
+    }
+
+    /// An error while padding on the right is announced and not yet moved.
+    fn check_settled(&self, what: &str) -> Result<()> {
+        let waits = match self {
+            Self::Batch(cache) => cache.right_padding.is_some(),
+            Self::BatchRotating(cache) => cache.ends.is_some(),
+            _ => false,
+        };
+        match waits {
+            false => Ok(()),
+            true => Err(Error::Unsupported(format!(
+                "this cache waits for `finalize()`; call it before `{what}`"
+            ))),
+        }
     }
 
     fn unlike(&self, what: &str, other: &Self) -> Error {
@@ -339,6 +355,8 @@ impl LayerCache {
     /// # Errors
     /// Caches of different kinds or sizes.
     pub fn extend(&mut self, other: &Self) -> Result<()> {
+        self.check_settled("extend")?;
+        other.check_settled("extend")?;
         match (&mut *self, other) {
             (Self::Batch(cache), Self::Batch(other)) => cache.extend(other),
             (Self::BatchRotating(cache), Self::BatchRotating(other)) => cache.extend(other),
@@ -352,6 +370,7 @@ impl LayerCache {
     /// A row that is not there; a kind without rows of its own.
     pub fn extract(&self, row: i32) -> Result<Self> {
         self.check_rows(&[row])?;
+        self.check_settled("extract")?;
         match self {
             Self::Batch(cache) => cache.extract(row).map(Self::Full),
             Self::BatchRotating(cache) => cache.extract(row).map(Self::Rotating),

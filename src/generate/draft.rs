@@ -6,7 +6,7 @@ use crate::cache::{self, Cache, Kind};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
 use crate::models::Qwen3;
-use crate::sampling::{Chance, Sampler, invert};
+use crate::sampling::{Chance, Sampler, draw_from};
 use mlx_rs::ops::{self, indexing};
 
 /// Where guesses come from.
@@ -111,8 +111,9 @@ impl<'a> Drafter<'a> {
         for chance in chances.iter().take(k) {
             let logits = prefill(model, &mut self.cache, &ids, self.chunk)?;
             let seen = history.as_ref().map(History::tokens);
-            let p = sampler.distribution(&logits, seen, std::slice::from_ref(chance))?;
-            let token = invert(&p, &[chance.draw])?;
+            let chance = std::slice::from_ref(chance);
+            let p = sampler.distribution(&logits, seen, chance)?;
+            let token = draw_from(&p, chance)?;
             history = history.map(|history| history.push(&token)).transpose()?;
             ids = token.expand_dims(0)?;
             tokens.push(token);

@@ -32,12 +32,7 @@ impl<'a> Row<'a> {
 
     /// The numbers of the row's next draw.
     pub fn chance(&mut self) -> Chance {
-        let draw = self.host.uniform();
-        let xtc = match self.request.sampling.sampler.xtc_probability > 0.0 {
-            true => self.host.uniform(),
-            false => 0.0,
-        };
-        Chance { draw, xtc }
+        Chance::next(&mut self.host)
     }
 
     /// A number for the choice between two drafts.

@@ -13,7 +13,7 @@ use crate::cache::{self, Cache, Kind};
 use crate::error::{Error, Result};
 use crate::mlx::{self, Array, Dtype, interrupt, slice};
 use crate::models::Qwen3;
-use crate::sampling::{Chance, Sampler, invert};
+use crate::sampling::{Chance, Sampler, draw_from};
 use crate::tensor::{selective_log_softmax, to_f32, to_i32};
 use mlx_rs::ops::{self, indexing};
 
@@ -193,7 +193,6 @@ impl<'a> Text<'a> {
         let vocab = p.dim(1);
         let of_guesses = slice(&p, &[0, 0], &[k, vocab])?;
         let after = slice(&p, &[k, 0], &[positions, vocab])?;
-        let draws: Vec<f32> = chances.iter().map(|chance| chance.draw).collect();
         let others = match &guess {
             None => after.clone(),
             Some(guess) => {
@@ -201,7 +200,7 @@ impl<'a> Text<'a> {
                 ops::concatenate(&[&over, &after], 0)?
             }
         };
-        let others = invert(&others, &draws)?;
+        let others = draw_from(&others, &chances)?;
         // 3. Log-probabilities as they are recorded: of the model, at the sampling temperature.
         let temperature = self.row.request.sampling.sampler.logprob_temperature();
         let scaled = logits.multiply(Array::from_f32(1.0 / temperature))?;

@@ -1,18 +1,18 @@
 //! Pure functions that exclude tokens: log-probabilities in, `-inf` where excluded out.
 //!
 //! The kept sets are those of mlx-lm 0.32.2, except that a `k` of the vocabulary size or more
-//! keeps everything. What is a number here may be a column in a batch: `[B, 1]`.
+//! keeps everything.
 
-use super::settings::{check_min_p, check_top_k, check_top_p, check_xtc};
-use crate::error::Result;
-use crate::mlx::{Array, Dtype, slice};
-use crate::tensor::scalar;
+use super::columns::{by_rows, columns, whole_row};
+use super::settings::{check_inside, check_min_p, check_top_k, check_top_p, check_xtc};
+use crate::error::{Error, Result};
+use crate::mlx::{Array, Dtype};
 use mlx_rs::ops::{self, indexing};
 
 /// Keeps the most likely tokens whose mass reaches `p`.
 ///
 /// A token stays if the mass strictly above it is less than `p` of the total; ties with the
-/// last one kept stay too. At least one token stays.
+/// last one kept stay too. At least one token stays. The mass is added up in f32.
 ///
 /// # Shapes
 /// - logprobs: `[.., V]`
@@ -21,25 +21,8 @@ pub fn top_p(logprobs: &Array, p: f32) -> Result<Array> {
     check_top_p(p)?;
     match p == 1.0 {
         true => Ok(logprobs.clone()),
-        false => within_mass(logprobs, &Array::from_f32(p)),
+        false => keep_mass(logprobs, &Array::from_f32(p)),
     }
-}
-
-/// The same by a number for all rows, or one for each.
-pub(super) fn within_mass(logprobs: &Array, p: &Array) -> Result<Array> {
-    let ascending = ops::sort_axis(logprobs, -1)?;
-    let mass = ascending.as_dtype(Dtype::Float32)?.exp()?;
-    let above = mass.cumsum(-1, true, false)?;
-    let limit = mass.sum_axis(-1, true)?.multiply(p)?;
-    let dropped = above
-        .ge(&limit)?
-        .as_dtype(Dtype::Int32)?
-        .sum_axis(-1, true)?;
-    // A sum rounded down to its greatest part would drop that part too.
-    let last = Array::from_int(logprobs.dim(-1) - 1);
-    let dropped = ops::minimum(&dropped, &last)?;
-    let cut = indexing::take_along_axis(&ascending, &dropped, -1)?;
-    exclude(logprobs, &logprobs.lt(&cut)?)
 }
 
 /// Keeps tokens at least `p` times as likely as the likeliest, and the `min_tokens_to_keep`
@@ -52,24 +35,8 @@ pub fn min_p(logprobs: &Array, p: f32, min_tokens_to_keep: i32) -> Result<Array>
     check_min_p(p, min_tokens_to_keep)?;
     match p == 0.0 {
         true => Ok(logprobs.clone()),
-        false => near_the_top(logprobs, &Array::from_f32(p.ln()), min_tokens_to_keep),
+        false => keep_near_best(logprobs, &Array::from_f32(p.ln()), min_tokens_to_keep),
     }
-}
-
-/// The same by the logarithm of `p` for all rows, or one for each.
-pub(super) fn near_the_top(logprobs: &Array, log_p: &Array, keep: i32) -> Result<Array> {
-    let log_p = log_p.as_dtype(logprobs.dtype())?;
-    let cut = logprobs.max_axis(-1, true)?.add(&log_p)?;
-    let mut excluded = logprobs.lt(&cut)?;
-    if keep > 1 {
-        let Some(rest) = beyond_top(logprobs, keep)? else {
-            return Ok(logprobs.clone());
-        };
-        let none = ops::zeros_like(&excluded)?;
-        let beyond = indexing::put_along_axis(&none, &rest, Array::from_bool(true), Some(-1))?;
-        excluded = excluded.logical_and(&beyond)?;
-    }
-    exclude(logprobs, &excluded)
 }
 
 /// Keeps the `k` likeliest tokens; 0, or the vocabulary size and more, keeps all.
@@ -79,25 +46,29 @@ pub(super) fn near_the_top(logprobs: &Array, log_p: &Array, keep: i32) -> Result
 /// - returns: `[.., V]`
 pub fn top_k(logprobs: &Array, k: i32) -> Result<Array> {
     check_top_k(k)?;
-    if k == 0 {
+    let vocab = logprobs.dim(-1);
+    if k == 0 || k >= vocab {
         return Ok(logprobs.clone());
     }
-    match beyond_top(logprobs, k)? {
-        None => Ok(logprobs.clone()),
-        Some(rest) => {
-            let floor = scalar(f64::NEG_INFINITY, logprobs)?;
-            Ok(indexing::put_along_axis(logprobs, &rest, &floor, Some(-1))?)
-        }
-    }
+    let order = ops::argpartition_axis(&logprobs.negative()?, k - 1, -1)?;
+    let rest = columns(&order, k, vocab)?;
+    Ok(indexing::put_along_axis(
+        logprobs,
+        &rest,
+        &floor(logprobs)?,
+        -1,
+    )?)
 }
 
-/// Excludes the likely tokens but the least likely of them, where a row's chance is below the
-/// probability. Likely is what has more than the threshold; special tokens stay in any case.
-/// (Described with its implementation in text-generation-webui, pull request 6335.)
+/// Excludes the top choices: of the tokens more likely than `threshold` only the least likely
+/// stays, and special tokens stay in any case.
+///
+/// This happens to a row when its own chance, a number in `[0, 1)`, is less than `probability`.
 ///
 /// # Shapes
-/// - logprobs: `[V]` or `[B, V]`; chances: a number in `[0, 1)` for each row
-/// - returns: as logprobs
+/// - logprobs: `[V]` or `[B, V]`
+/// - chances: one for each row
+/// - returns: as `logprobs`
 pub fn xtc(
     logprobs: &Array,
     probability: f32,
@@ -106,69 +77,99 @@ pub fn xtc(
     chances: &[f32],
 ) -> Result<Array> {
     check_xtc(probability, threshold)?;
-    let rows: Vec<bool> = chances.iter().map(|chance| *chance < probability).collect();
-    without_the_likely(logprobs, &rows, &Array::from_f32(threshold), special_tokens)
+    check_inside(special_tokens.iter().copied(), logprobs.dim(-1))?;
+    by_rows(logprobs, |logprobs| {
+        if chances.len() != logprobs.dim(0) as usize {
+            let expected = format!("one for each of {} rows", logprobs.dim(0));
+            return Err(Error::value("chances", chances.len(), &expected));
+        }
+        let threshold = |chance: &f32| xtc_threshold(*chance, probability, threshold);
+        let thresholds: Vec<f32> = chances.iter().map(threshold).collect();
+        exclude_top(logprobs, &thresholds, special_tokens)
+    })
 }
 
-/// The same for the rows that it happens to.
-pub(super) fn without_the_likely(
-    logprobs: &Array,
-    rows: &[bool],
-    threshold: &Array,
-    special_tokens: &[i32],
-) -> Result<Array> {
-    if !rows.contains(&true) {
+/// The threshold of a row: one that nothing passes where chance leaves the row alone.
+pub(super) fn xtc_threshold(chance: f32, probability: f32, threshold: f32) -> f32 {
+    match chance < probability {
+        true => threshold,
+        false => f32::INFINITY,
+    }
+}
+
+/// [`top_p`] with a number for each row.
+///
+/// # Shapes
+/// - logprobs: `[.., V]`
+/// - p: `[]` or `[.., 1]`
+pub(super) fn keep_mass(logprobs: &Array, p: &Array) -> Result<Array> {
+    let vocab = logprobs.dim(-1);
+    let rising = ops::sort_axis(logprobs, -1)?;
+    let mass = rising.as_dtype(Dtype::Float32)?.exp()?;
+    let above = mass.cumsum(-1, true, false)?;
+    let total = columns(&above, 0, 1)?.add(&columns(&mass, 0, 1)?)?;
+    let dropped = above.ge(&total.multiply(p)?)?.sum_axis(-1, true)?;
+    // A row without any mass would drop all, and MLX would read beyond its end.
+    let dropped = ops::minimum(&dropped, Array::from_int(vocab - 1))?;
+    let cut = indexing::take_along_axis(&rising, &dropped, -1)?;
+    exclude(logprobs, &logprobs.lt(&cut)?)
+}
+
+/// [`min_p`] with the logarithm of a number for each row.
+///
+/// # Shapes
+/// - logprobs: `[.., V]`
+/// - log_p: `[]` or `[.., 1]`
+pub(super) fn keep_near_best(logprobs: &Array, log_p: &Array, keep: i32) -> Result<Array> {
+    let vocab = logprobs.dim(-1);
+    if keep >= vocab {
         return Ok(logprobs.clone());
     }
-    let p = ops::softmax_axis(logprobs, -1, true)?;
-    let threshold = threshold.as_dtype(p.dtype())?;
-    let infinite = scalar(f64::INFINITY, &p)?;
-    let least = ops::select(&p.gt(&threshold)?, &p, &infinite)?.min_axis(-1, true)?;
-    let mut excluded = p.gt(&least)?;
-    if !special_tokens.is_empty() {
-        let vocab = logprobs.dim(-1);
-        let mut stays = vec![false; vocab as usize];
-        for id in special_tokens.iter().filter(|id| (0..vocab).contains(*id)) {
-            stays[*id as usize] = true;
-        }
-        excluded = excluded.logical_and(Array::from_slice(&stays, &[vocab]).logical_not()?)?;
-    }
-    if rows.contains(&false) {
-        let happens = Array::from_slice(rows, &[rows.len() as i32, 1]);
-        excluded = excluded.logical_and(&happens)?;
+    let best = logprobs.max_axis(-1, true)?;
+    let cut = best.add(&log_p.as_dtype(logprobs.dtype())?)?;
+    let mut excluded = logprobs.lt(&cut)?;
+    if keep > 1 {
+        let order = ops::argpartition_axis(logprobs, vocab - keep, -1)?;
+        let top = columns(&order, vocab - keep, vocab)?;
+        excluded = indexing::put_along_axis(&excluded, &top, Array::from_bool(false), -1)?;
     }
     exclude(logprobs, &excluded)
 }
 
-/// Indices of all but the `k` likeliest tokens, if there are any.
-fn beyond_top(logprobs: &Array, k: i32) -> Result<Option<Array>> {
-    let vocab = logprobs.dim(-1);
-    if k >= vocab {
-        return Ok(None);
-    }
-    let order = ops::argpartition_axis(&logprobs.negative()?, k - 1, -1)?;
-    let mut start = vec![0; order.ndim()];
-    start[order.ndim() - 1] = k;
-    Ok(Some(slice(&order, &start, order.shape())?))
-}
-
-/// The `k` likeliest tokens, the likeliest first, and their values.
+/// [`xtc`] with a threshold for each row.
 ///
 /// # Shapes
-/// - values: `[B, V]`, `k < V`
-/// - returns: ids and values, `[B, k]`
-pub(super) fn top(values: &Array, k: i32) -> Result<(Array, Array)> {
-    let order = ops::argpartition_axis(&values.negative()?, k - 1, -1)?;
-    let some = slice(&order, &[0, 0], &[order.dim(0), k])?;
-    let of_some = indexing::take_along_axis(values, &some, -1)?;
-    let sorted = ops::argsort_axis(&of_some.negative()?, -1)?;
-    let ids = indexing::take_along_axis(&some, &sorted, -1)?;
-    Ok((ids, indexing::take_along_axis(&of_some, &sorted, -1)?))
+/// - logprobs: `[B, V]`
+/// - thresholds: one for each row
+pub(super) fn exclude_top(
+    logprobs: &Array,
+    thresholds: &[f32],
+    special_tokens: &[i32],
+) -> Result<Array> {
+    if thresholds.iter().all(|threshold| threshold.is_infinite()) {
+        return Ok(logprobs.clone());
+    }
+    let dtype = logprobs.dtype();
+    let thresholds = Array::from_slice(thresholds, &[thresholds.len() as i32, 1]);
+    let probabilities = ops::softmax_axis(logprobs, -1, false)?;
+    let passing = probabilities.gt(&thresholds.as_dtype(dtype)?)?;
+    let none = Array::from_f32(f32::INFINITY).as_dtype(dtype)?;
+    let least = ops::select(&passing, &probabilities, &none)?.min_axis(-1, true)?;
+    let mut excluded = probabilities.gt(&least)?;
+    if !special_tokens.is_empty() {
+        let special = whole_row(special_tokens, logprobs.dim(0))?;
+        excluded = indexing::put_along_axis(&excluded, &special, Array::from_bool(false), -1)?;
+    }
+    exclude(logprobs, &excluded)
 }
 
+/// `-inf` where something holds.
 pub(super) fn exclude(logprobs: &Array, excluded: &Array) -> Result<Array> {
-    let floor = scalar(f64::NEG_INFINITY, logprobs)?;
-    Ok(ops::select(excluded, &floor, logprobs)?)
+    Ok(ops::select(excluded, &floor(logprobs)?, logprobs)?)
+}
+
+fn floor(like: &Array) -> Result<Array> {
+    Ok(Array::from_f32(f32::NEG_INFINITY).as_dtype(like.dtype())?)
 }
 
 #[cfg(test)]
@@ -198,26 +199,12 @@ mod tests {
         assert_eq!(kept(&min_p(&q, 0.9, 9).unwrap()).len(), 5);
         assert_eq!(kept(&top_k(&q, 2).unwrap()), [0, 1]);
         assert_eq!(kept(&top_k(&q, 5).unwrap()).len(), 5);
-        assert_eq!(kept(&xtc(&q, 1.0, 0.2, &[], &[0.5]).unwrap()), [1, 2, 3, 4]);
-        assert_eq!(
-            kept(&xtc(&q, 1.0, 0.12, &[0], &[0.5]).unwrap()),
-            [0, 2, 3, 4]
-        );
-        assert_eq!(kept(&xtc(&q, 0.5, 0.2, &[], &[0.5]).unwrap()).len(), 5);
     }
 
     #[test]
     fn ties_at_the_cut_of_top_p_stay() {
         let q = log(&[0.4, 0.2, 0.2, 0.2]);
         assert_eq!(kept(&top_p(&q, 0.5).unwrap()), [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn the_likeliest_come_in_order() {
-        let values = Array::from_slice(&[1.0f32, 5.0, 3.0, 4.0], &[1, 4]);
-        let (ids, values) = top(&values, 3).unwrap();
-        assert_eq!(crate::tensor::to_i32(&ids).unwrap(), [1, 3, 2]);
-        assert_eq!(to_f32(&values).unwrap(), [5.0, 4.0, 3.0]);
     }
 
     #[test]
@@ -228,7 +215,45 @@ mod tests {
         assert!(min_p(&q, -0.1, 1).is_err());
         assert!(min_p(&q, 0.1, 0).is_err());
         assert!(top_k(&q, -1).unwrap_err().to_string().contains("top_k"));
-        assert!(xtc(&q, 2.0, 0.1, &[], &[0.0]).is_err());
-        assert!(xtc(&q, 0.5, 0.7, &[], &[0.0]).is_err());
+    }
+
+    #[test]
+    fn the_least_likely_of_the_top_choices_stays() {
+        let q = log(&[0.4, 0.3, 0.15, 0.1, 0.05]);
+        let with = |threshold, special: &[i32], chance| {
+            kept(&xtc(&q, 0.5, threshold, special, &[chance]).unwrap())
+        };
+        assert_eq!(with(0.12, &[], 0.0), [2, 3, 4]);
+        assert_eq!(with(0.12, &[0], 0.0), [0, 2, 3, 4]);
+        // One token above the threshold, or none: nothing to exclude.
+        assert_eq!(with(0.35, &[], 0.0).len(), 5);
+        assert_eq!(with(0.5, &[], 0.0).len(), 5);
+        // The chance decides.
+        assert_eq!(with(0.12, &[], 0.49), [2, 3, 4]);
+        assert_eq!(with(0.12, &[], 0.5).len(), 5);
+    }
+
+    #[test]
+    fn a_chance_decides_about_its_own_row() {
+        let q = Array::from_iter([0.6f32, 0.3, 0.1, 0.6, 0.3, 0.1].map(f32::ln), &[2, 3]);
+        assert_eq!(
+            kept(&xtc(&q, 0.5, 0.2, &[], &[0.9, 0.1]).unwrap()),
+            [0, 1, 2, 4, 5]
+        );
+        let error = xtc(&q, 0.5, 0.2, &[], &[0.9]).unwrap_err().to_string();
+        assert!(
+            error.contains("chances") && error.contains("2 rows"),
+            "{error}"
+        );
+        let error = xtc(&q, 0.5, 0.2, &[3], &[0.9, 0.9])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("token id 3"), "{error}");
+    }
+
+    #[test]
+    fn a_row_without_mass_is_left_alone() {
+        let nothing = Array::from_slice(&[f32::NEG_INFINITY; 4], &[1, 4]);
+        assert_eq!(kept(&top_p(&nothing, 0.5).unwrap()), [0usize; 0]);
     }
 }

@@ -1,189 +1,22 @@
-//! Penalties for tokens that were there before: logits and a history in, logits out.
+//! Pure functions that change logits by the tokens so far, and a bias for given tokens.
 //!
-//! A history is `int32` `[B, C]`, each row's last tokens, shorter ones padded on the left with -1.
-//! Values are those of mlx-lm 0.32.2 with the whole prompt in the history.
+//! The values are those of mlx-lm 0.32.2. A history holds the prompt too; -1 in it is padding.
 
-use super::settings::{check_bias, check_finite, check_repetition};
+use super::columns::{by_rows, column};
+use super::recent::{Recent, Window};
+use super::settings::{PenaltySettings, check_bias, check_finite, check_repetition};
 use crate::error::{Error, Result};
-use crate::mlx::{Array, Dtype, ops, slice};
-use crate::tensor::{dims2, scalar};
-use mlx_rs::ops::{broadcast_to, indexing, select, zeros_dtype};
+use crate::mlx::{Array, Dtype, ops as mlx_ops};
+use mlx_rs::ops::{self, indexing};
 
-/// A penalty for each row, and how many of its last tokens it looks at (0: all).
-pub(super) struct Penalty {
-    /// `[B, 1]`, or a scalar for all rows.
-    pub amount: Array,
-    /// One for each row, or one for all.
-    pub contexts: Vec<usize>,
-}
-
-/// The tokens of each row that count.
-struct Window {
-    /// `int32` `[B, C]`; what does not count is replaced by a token of the row that does, so that
-    /// what is written twice is written equally.
-    ids: Array,
-    /// bool `[B, C]`
-    counts: Array,
-    /// bool `[B, 1]`: whether any token counts.
-    any: Array,
-}
-
-impl Window {
-    fn new(history: &Array, contexts: &[usize]) -> Result<Self> {
-        let [b, width] = dims2(history, "history `[B, C]`")?;
-        let (ids, within) = match contexts {
-            [n] if *n == 0 || *n as i32 >= width => (history.clone(), None),
-            [n] => (slice(history, &[0, width - *n as i32], &[b, width])?, None),
-            each => {
-                let first = each.iter().map(|n| match n {
-                    0 => 0,
-                    n => (width - *n as i32).max(0),
-                });
-                let first = Array::from_iter(first, &[each.len() as i32, 1]);
-                let columns = Array::arange::<_, i32>(None, width, None)?;
-                (history.clone(), Some(columns.ge(&first)?))
-            }
-        };
-        let nothing = Array::from_int(0);
-        let real = ids.ge(&nothing)?;
-        let counts = match within {
-            Some(within) => real.logical_and(&within)?,
-            None => real,
-        };
-        let last = slice(&ids, &[0, ids.dim(1) - 1], &[b, ids.dim(1)])?;
-        let any = last.ge(&nothing)?;
-        let stand_in = mlx_rs::ops::maximum(&last, &nothing)?;
-        Ok(Self {
-            ids: select(&counts, &ids, &stand_in)?,
-            counts,
-            any,
-        })
-    }
-
-    /// Changes the logits of the tokens that count, each once.
-    fn change(&self, logits: &Array, f: impl Fn(&Array) -> Result<Array>) -> Result<Array> {
-        let before = indexing::take_along_axis(logits, &self.ids, -1)?;
-        let after = select(&self.any, &f(&before)?, &before)?;
-        Ok(indexing::put_along_axis(
-            logits,
-            &self.ids,
-            &after,
-            Some(-1),
-        )?)
-    }
-}
-
-/// Divides positive logits and multiplies negative ones (<https://arxiv.org/abs/1909.05858>).
-pub(super) fn repetition(logits: &Array, history: &Array, p: &Penalty) -> Result<Array> {
-    let amount = p.amount.as_dtype(logits.dtype())?;
-    Window::new(history, &p.contexts)?.change(logits, |before| {
-        let negative = before.lt(scalar(0.0, before)?)?;
-        Ok(select(
-            &negative,
-            before.multiply(&amount)?,
-            before.divide(&amount)?,
-        )?)
-    })
-}
-
-/// Subtracts once for every distinct token.
-pub(super) fn presence(logits: &Array, history: &Array, p: &Penalty) -> Result<Array> {
-    let amount = p.amount.as_dtype(logits.dtype())?;
-    let window = Window::new(history, &p.contexts)?;
-    window.change(logits, |before| Ok(before.subtract(&amount)?))
-}
-
-/// Subtracts for every time that a token was there.
-pub(super) fn frequency(logits: &Array, history: &Array, p: &Penalty) -> Result<Array> {
-    let window = Window::new(history, &p.contexts)?;
-    let amount = p.amount.as_dtype(logits.dtype())?.negative()?;
-    let each = window.counts.as_dtype(logits.dtype())?.multiply(&amount)?;
-    ops::scatter_add_axis(logits, &window.ids, &each, -1)
-}
-
-/// Lists of tokens with their biases as a table that is added to logits: one row for all, or one
-/// for each.
+/// Divides positive logits of tokens that came before by `penalty`, and multiplies negative ones
+/// with it, once for each token (<https://arxiv.org/abs/1909.05858>).
 ///
 /// # Shapes
-/// - returns: f32 `[rows, V]`
-pub(super) fn bias_table(rows: &[&[(i32, f32)]], vocab: i32) -> Result<Array> {
-    let width = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-    let (mut ids, mut values) = (Vec::new(), Vec::new());
-    for row in rows {
-        let gap = std::iter::repeat_n(&(0, 0.0), width - row.len());
-        for (id, value) in row.iter().chain(gap) {
-            ids.push(*id);
-            values.push(*value);
-        }
-    }
-    let shape = [rows.len() as i32, width as i32];
-    let none = zeros_dtype(&[shape[0], vocab], Dtype::Float32)?;
-    let ids = Array::from_slice(&ids, &shape);
-    ops::scatter_add_axis(&none, &ids, &Array::from_slice(&values, &shape), -1)
-}
-
-/// A history for each row of logits, after a look at its tokens.
-///
-/// # Shapes
-/// - history: integers `[C]` or `[B, C]`; logits: `[B, V]`
-/// - returns: `int32` `[B, C]`
-///
-/// # Errors
-/// Another number of rows; a token outside the vocabulary.
-pub fn history_of(history: &Array, logits: &Array) -> Result<Array> {
-    let [b, vocab] = dims2(logits, "logits `[V]` or `[B, V]`")?;
-    let history = match history.ndim() {
-        1 => broadcast_to(history, &[b, history.dim(0)])?,
-        _ => history.clone(),
-    };
-    let [rows, _] = dims2(&history, "history `[C]` or `[B, C]`")?;
-    if rows != b {
-        let expected = format!("{b} rows, as the logits");
-        return Err(Error::shape("history", expected, history.shape()));
-    }
-    let ids = crate::tensor::to_i32(&history)?;
-    match ids.iter().find(|id| !(-1..vocab).contains(*id)) {
-        None => Ok(history.as_dtype(Dtype::Int32)?),
-        Some(id) => Err(Error::TokenId {
-            id: i64::from(*id),
-            vocab_size: vocab,
-        }),
-    }
-}
-
-/// Runs a function of `[B, V]` and `[B, C]` on `[V]` or `[B, V]` and `[C]` or `[B, C]`.
-fn on_rows(
-    logits: &Array,
-    history: &Array,
-    f: impl Fn(&Array, &Array) -> Result<Array>,
-) -> Result<Array> {
-    let rows = match logits.ndim() {
-        1 => logits.expand_dims(0)?,
-        _ => logits.clone(),
-    };
-    let history = history_of(history, &rows)?;
-    if history.size() == 0 {
-        return Ok(logits.clone());
-    }
-    let changed = f(&rows, &history)?;
-    match logits.ndim() {
-        1 => Ok(changed.squeeze_axes(&[0])?),
-        _ => Ok(changed),
-    }
-}
-
-fn alike(amount: f32, context_size: usize) -> Penalty {
-    Penalty {
-        amount: Array::from_f32(amount),
-        contexts: vec![context_size],
-    }
-}
-
-/// Divides positive logits of the last `context_size` tokens (0: all) by the penalty, and
-/// multiplies negative ones, once for each distinct token.
-///
-/// # Shapes
-/// - logits: `[V]` or `[B, V]`; history: `int32` `[C]` or `[B, C]`, -1 for padding
+/// - logits: `[V]` or `[B, V]`
+/// - history: `int32` `[C]`, `[1, C]` or `[B, C]`, ids in the vocabulary; -1 is padding
+/// - context_size: how many of the last tokens count; 0 is all
+/// - returns: as `logits`
 pub fn repetition_penalty(
     logits: &Array,
     history: &Array,
@@ -191,16 +24,13 @@ pub fn repetition_penalty(
     context_size: usize,
 ) -> Result<Array> {
     check_repetition(penalty)?;
-    on_rows(logits, history, |logits, history| {
-        repetition(logits, history, &alike(penalty, context_size))
-    })
+    one(logits, history, Rule::Repetition, penalty, context_size)
 }
 
-/// Subtracts the penalty from the logits of the last `context_size` tokens (0: all), once for each
-/// distinct token.
+/// Subtracts `penalty` from the logits of tokens that came before, once for each token.
 ///
 /// # Shapes
-/// As for [`repetition_penalty`].
+/// As [`repetition_penalty`].
 pub fn presence_penalty(
     logits: &Array,
     history: &Array,
@@ -208,16 +38,13 @@ pub fn presence_penalty(
     context_size: usize,
 ) -> Result<Array> {
     check_finite("presence_penalty", penalty)?;
-    on_rows(logits, history, |logits, history| {
-        presence(logits, history, &alike(penalty, context_size))
-    })
+    one(logits, history, Rule::Presence, penalty, context_size)
 }
 
-/// Subtracts the penalty from the logits of the last `context_size` tokens (0: all), once for each
-/// time that a token is among them.
+/// Subtracts `penalty` from the logits of tokens that came before, as often as they came.
 ///
 /// # Shapes
-/// As for [`repetition_penalty`].
+/// As [`repetition_penalty`].
 pub fn frequency_penalty(
     logits: &Array,
     history: &Array,
@@ -225,21 +52,234 @@ pub fn frequency_penalty(
     context_size: usize,
 ) -> Result<Array> {
     check_finite("frequency_penalty", penalty)?;
-    on_rows(logits, history, |logits, history| {
-        frequency(logits, history, &alike(penalty, context_size))
+    one(logits, history, Rule::Frequency, penalty, context_size)
+}
+
+/// Adds to the logits of tokens.
+///
+/// # Shapes
+/// - logits: `[V]` or `[B, V]`
+/// - returns: the same
+pub fn logit_bias(logits: &Array, bias: &[(i32, f32)]) -> Result<Array> {
+    check_bias(bias, Some(logits.dim(-1)))?;
+    match Bias::new(&[bias]) {
+        None => Ok(logits.clone()),
+        Some(bias) => by_rows(logits, |logits| bias.add(logits)),
+    }
+}
+
+fn one(logits: &Array, history: &Array, rule: Rule, strength: f32, size: usize) -> Result<Array> {
+    by_rows(logits, |logits| {
+        let history = fit(history, logits.dim(0))?;
+        if history.size() == 0 {
+            return Ok(logits.clone());
+        }
+        let recent = Window::all(size).look(&history)?;
+        rule.apply(logits, &recent, &column(&[strength]))
     })
 }
 
-/// Adds numbers to the logits of some tokens.
+/// A history with a row for each row of logits.
 ///
 /// # Shapes
-/// - logits: `[.., V]`
-pub fn logit_bias(logits: &Array, bias: &[(i32, f32)]) -> Result<Array> {
-    let vocab = logits.dim(-1);
-    check_bias(bias, Some(vocab))?;
-    if bias.is_empty() {
-        return Ok(logits.clone());
+/// - history: `[C]`, `[1, C]` or `[B, C]`
+/// - returns: `[B, C]`
+fn fit(history: &Array, rows: i32) -> Result<Array> {
+    match *history.shape() {
+        [c] => Ok(ops::broadcast_to(history, &[rows, c])?),
+        [1, c] => Ok(ops::broadcast_to(history, &[rows, c])?),
+        [b, _] if b == rows => Ok(history.clone()),
+        _ => {
+            let expected = format!("[C] or [{rows}, C]");
+            Err(Error::shape("history", expected, history.shape()))
+        }
     }
-    let table = bias_table(&[bias], vocab)?.as_dtype(logits.dtype())?;
-    Ok(logits.add(table.squeeze_axes(&[0])?)?)
+}
+
+/// What is done to the logits of recent tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rule {
+    Repetition,
+    Presence,
+    Frequency,
+}
+
+impl Rule {
+    /// The strength of a row and its context size; `None` where it is off.
+    fn of(self, s: &PenaltySettings) -> Option<(f32, usize)> {
+        let (strength, size) = match self {
+            Self::Repetition => (s.repetition_penalty, s.repetition_context_size),
+            Self::Presence => (s.presence_penalty, s.presence_context_size),
+            Self::Frequency => (s.frequency_penalty, s.frequency_context_size),
+        };
+        (strength != self.neutral()).then_some((strength, size))
+    }
+
+    /// The strength that changes nothing, not even by rounding.
+    fn neutral(self) -> f32 {
+        match self {
+            Self::Repetition => 1.0,
+            Self::Presence | Self::Frequency => 0.0,
+        }
+    }
+
+    /// # Shapes
+    /// - logits: `[B, V]`
+    /// - strength: `[]` or `[B, 1]`
+    fn apply(self, logits: &Array, recent: &Recent, strength: &Array) -> Result<Array> {
+        let strength = strength.as_dtype(logits.dtype())?;
+        match self {
+            Self::Repetition => replace(logits, recent, |chosen| {
+                let zero = Array::from_int(0).as_dtype(chosen.dtype())?;
+                let (less, more) = (chosen.multiply(&strength)?, chosen.divide(&strength)?);
+                Ok(ops::select(&chosen.lt(&zero)?, &less, &more)?)
+            }),
+            Self::Presence => replace(logits, recent, |chosen| Ok(chosen.subtract(&strength)?)),
+            Self::Frequency => {
+                let zero = Array::from_int(0).as_dtype(logits.dtype())?;
+                let each = ops::select(&recent.present, &strength.negative()?, &zero)?;
+                mlx_ops::scatter_add_axis(logits, &recent.places, &each, -1)
+            }
+        }
+    }
+}
+
+/// Replaces the logits of recent tokens by what `f` makes of them, each once.
+fn replace(
+    logits: &Array,
+    recent: &Recent,
+    f: impl FnOnce(&Array) -> Result<Array>,
+) -> Result<Array> {
+    let chosen = indexing::take_along_axis(logits, &recent.places, -1)?;
+    let changed = ops::select(&recent.any, &f(&chosen)?, &chosen)?;
+    Ok(indexing::put_along_axis(
+        logits,
+        &recent.places,
+        &changed,
+        -1,
+    )?)
+}
+
+/// Numbers that are added to logits.
+#[derive(Clone, Debug)]
+struct Bias {
+    /// `int32` `[R, N]`, a row for all or one for each.
+    ids: Array,
+    /// `[R, N]`
+    values: Array,
+}
+
+impl Bias {
+    fn new(rows: &[&[(i32, f32)]]) -> Option<Self> {
+        let width = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        if width == 0 {
+            return None;
+        }
+        let (mut ids, mut values) = (Vec::new(), Vec::new());
+        for row in rows {
+            // Nothing, added to some token, fills a row that has fewer.
+            let filled = row.iter().copied().chain(std::iter::repeat((0, 0.0)));
+            let (some_ids, some_values): (Vec<i32>, Vec<f32>) = filled.take(width).unzip();
+            ids.extend(some_ids);
+            values.extend(some_values);
+        }
+        let shape = [rows.len() as i32, width as i32];
+        Some(Self {
+            ids: Array::from_slice(&ids, &shape),
+            values: Array::from_slice(&values, &shape),
+        })
+    }
+
+    /// # Shapes
+    /// - logits: `[B, V]`
+    fn add(&self, logits: &Array) -> Result<Array> {
+        let shape = [logits.dim(0), self.ids.dim(1)];
+        let ids = ops::broadcast_to(&self.ids, &shape)?;
+        let values = ops::broadcast_to(&self.values.as_dtype(logits.dtype())?, &shape)?;
+        mlx_ops::scatter_add_axis(logits, &ids, &values, -1)
+    }
+}
+
+/// A rule with the settings of the rows.
+#[derive(Clone, Debug)]
+struct Penalty {
+    rule: Rule,
+    strength: Array,
+    window: Window,
+}
+
+impl Penalty {
+    fn new(rule: Rule, rows: &[&PenaltySettings]) -> Option<Self> {
+        let of: Vec<_> = rows.iter().map(|row| rule.of(row)).collect();
+        of.iter().flatten().next()?;
+        let strengths: Vec<f32> = of
+            .iter()
+            .map(|row| row.map_or(rule.neutral(), |(strength, _)| strength))
+            .collect();
+        let sizes: Vec<Option<usize>> = of.iter().map(|row| row.map(|(_, size)| size)).collect();
+        Some(Self {
+            rule,
+            strength: column(&strengths),
+            window: Window::rows(&sizes),
+        })
+    }
+}
+
+/// The penalties of the rows of a batch, of those rules that some row has.
+#[derive(Clone, Debug)]
+pub struct Penalties {
+    bias: Option<Bias>,
+    penalties: Vec<Penalty>,
+}
+
+impl Penalties {
+    /// Of one settings for all rows, or of one for each; they are checked.
+    pub fn new(rows: &[&PenaltySettings]) -> Self {
+        let bias: Vec<&[(i32, f32)]> = rows.iter().map(|row| row.logit_bias.as_slice()).collect();
+        let rules = [Rule::Repetition, Rule::Presence, Rule::Frequency];
+        Self {
+            bias: Bias::new(&bias),
+            penalties: rules
+                .into_iter()
+                .filter_map(|rule| Penalty::new(rule, rows))
+                .collect(),
+        }
+    }
+
+    /// How many of the last tokens are looked at: none of them, all (0), or so many.
+    pub fn context(&self) -> Option<usize> {
+        let sizes: Vec<usize> = self.penalties.iter().map(|p| p.window.widest()).collect();
+        match sizes.contains(&0) {
+            true => Some(0),
+            false => sizes.into_iter().max(),
+        }
+    }
+
+    /// The changed logits; `None` where nothing is to be changed.
+    ///
+    /// # Shapes
+    /// - logits: f32 `[B, V]`
+    /// - history: `int32` `[C]`, `[1, C]` or `[B, C]`
+    pub fn apply(&self, logits: &Array, history: Option<&Array>) -> Result<Option<Array>> {
+        let mut changed = match &self.bias {
+            None => None,
+            Some(bias) => Some(bias.add(logits)?),
+        };
+        let Some(history) = history.filter(|history| history.size() > 0) else {
+            return Ok(changed);
+        };
+        let Some(first) = self.penalties.first() else {
+            return Ok(changed);
+        };
+        let history = fit(history, logits.dim(0))?.as_dtype(Dtype::Int32)?;
+        let (mut window, mut recent) = (&first.window, first.window.look(&history)?);
+        for penalty in &self.penalties {
+            if penalty.window != *window {
+                (window, recent) = (&penalty.window, penalty.window.look(&history)?);
+            }
+            let before = changed.as_ref().unwrap_or(logits);
+            changed = Some(penalty.rule.apply(before, &recent, &penalty.strength)?);
+        }
+        Ok(changed)
+    }
 }

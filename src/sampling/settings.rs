@@ -1,22 +1,22 @@
-//! What tokens are chosen by, and what is out of range.
+//! What a row is sampled by, checked before anything random happens.
 
 use crate::error::{Error, Result};
 
 /// How tokens are chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplerSettings {
-    /// 0 takes the likeliest token and ignores everything else.
+    /// 0 takes the likeliest token and ignores every other setting here.
     pub temperature: f32,
     pub top_p: f32,
     /// 0 is off.
     pub top_k: i32,
     pub min_p: f32,
     pub min_tokens_to_keep: i32,
-    /// How often the likeliest tokens are excluded; 0 is never.
+    /// How often the likeliest tokens are excluded.
     pub xtc_probability: f32,
-    /// Which tokens count as likely.
+    /// Of the tokens above it only the least likely one stays.
     pub xtc_threshold: f32,
-    /// Tokens that XTC never excludes.
+    /// Ids that are never excluded so.
     pub xtc_special_tokens: Vec<i32>,
 }
 
@@ -35,66 +35,8 @@ impl Default for SamplerSettings {
     }
 }
 
-/// An error for a number that is not between two others, `low` included only where that is said.
-fn check_within(name: &str, value: f32, [low, high]: [f32; 2], expected: &str) -> Result<()> {
-    match (low..=high).contains(&value) {
-        true => Ok(()),
-        false => Err(Error::setting(name, value, expected)),
-    }
-}
-
-pub(super) fn check_top_p(p: f32) -> Result<()> {
-    match p > 0.0 && p <= 1.0 {
-        true => Ok(()),
-        false => Err(Error::setting("top_p", p, "a number above 0, up to 1")),
-    }
-}
-
-pub(super) fn check_min_p(p: f32, min_tokens_to_keep: i32) -> Result<()> {
-    check_within("min_p", p, [0.0, 1.0], "a number from 0 to 1")?;
-    match min_tokens_to_keep >= 1 {
-        true => Ok(()),
-        false => Err(Error::setting(
-            "min_tokens_to_keep",
-            min_tokens_to_keep,
-            "at least 1",
-        )),
-    }
-}
-
-pub(super) fn check_top_k(k: i32) -> Result<()> {
-    match k >= 0 {
-        true => Ok(()),
-        false => Err(Error::setting("top_k", k, "0 (off) or a positive number")),
-    }
-}
-
-pub(super) fn check_xtc(probability: f32, threshold: f32) -> Result<()> {
-    let expected = "a number from 0 to 1";
-    check_within("xtc_probability", probability, [0.0, 1.0], expected)?;
-    let expected = "a number from 0 to 0.5: of two likely tokens, none has more than that";
-    check_within("xtc_threshold", threshold, [0.0, 0.5], expected)
-}
-
-pub(super) fn check_repetition(penalty: f32) -> Result<()> {
-    match penalty > 0.0 && penalty.is_finite() {
-        true => Ok(()),
-        false => {
-            let expected = "a positive number; 1 is none, more makes repetition less likely";
-            Err(Error::setting("repetition_penalty", penalty, expected))
-        }
-    }
-}
-
-pub(super) fn check_finite(name: &str, penalty: f32) -> Result<()> {
-    match penalty.is_finite() {
-        true => Ok(()),
-        false => Err(Error::setting(name, penalty, "a number; 0 is none")),
-    }
-}
-
 impl SamplerSettings {
-    /// An error for the first setting out of its range, before anything random happens.
+    /// An error for the first setting out of its range.
     pub fn check(&self) -> Result<()> {
         if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
             let expected = "0 (greedy) or a positive number";
@@ -103,7 +45,8 @@ impl SamplerSettings {
         check_top_p(self.top_p)?;
         check_top_k(self.top_k)?;
         check_min_p(self.min_p, self.min_tokens_to_keep)?;
-        check_xtc(self.xtc_probability, self.xtc_threshold)
+        check_xtc(self.xtc_probability, self.xtc_threshold)?;
+        check_ids("xtc_special_tokens", &self.xtc_special_tokens)
     }
 
     /// The temperature at which log-probabilities are reported: the sampling temperature, and 1
@@ -117,20 +60,20 @@ impl SamplerSettings {
     }
 }
 
-/// What makes tokens that were there before less likely, and others more. A context is how many
-/// of the last tokens are looked at; 0 is all of them.
+/// How what came before changes logits. A context size counts the last tokens that are looked at,
+/// the prompt's among them; 0 is all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PenaltySettings {
-    /// 1 is none.
+    /// 1 is off.
     pub repetition_penalty: f32,
     pub repetition_context_size: usize,
-    /// 0 is none.
+    /// 0 is off.
     pub presence_penalty: f32,
     pub presence_context_size: usize,
-    /// 0 is none.
+    /// 0 is off.
     pub frequency_penalty: f32,
     pub frequency_context_size: usize,
-    /// Tokens and what is added to their logits.
+    /// Added to the logits of ids.
     pub logit_bias: Vec<(i32, f32)>,
 }
 
@@ -149,50 +92,26 @@ impl Default for PenaltySettings {
 }
 
 impl PenaltySettings {
-    /// An error for the first setting out of its range; ids are compared with the vocabulary where
-    /// that is known.
-    pub fn check(&self, vocab_size: Option<i32>) -> Result<()> {
+    /// An error for the first setting out of its range; ids are held against the vocabulary where
+    /// it is known.
+    pub fn check(&self, vocab: Option<i32>) -> Result<()> {
         check_repetition(self.repetition_penalty)?;
         check_finite("presence_penalty", self.presence_penalty)?;
         check_finite("frequency_penalty", self.frequency_penalty)?;
-        check_bias(&self.logit_bias, vocab_size)
+        check_bias(&self.logit_bias, vocab)
     }
 
-    /// How many of the last tokens are looked at, if any; 0 is all of them.
-    pub fn context(&self) -> Option<usize> {
-        let uses = [
-            (self.repetition_penalty != 1.0, self.repetition_context_size),
-            (self.presence_penalty != 0.0, self.presence_context_size),
-            (self.frequency_penalty != 0.0, self.frequency_context_size),
-        ];
-        let sizes = uses.iter().filter(|(used, _)| *used);
-        sizes.map(|(_, size)| *size).reduce(wider)
+    /// Whether the tokens so far matter.
+    pub fn needs_history(&self) -> bool {
+        self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
     }
-}
 
-/// The wider of two contexts.
-pub(super) fn wider(a: usize, b: usize) -> usize {
-    if a == 0 || b == 0 { 0 } else { a.max(b) }
-}
-
-pub(super) fn check_bias(bias: &[(i32, f32)], vocab_size: Option<i32>) -> Result<()> {
-    let limit = vocab_size.unwrap_or(i32::MAX);
-    for (id, value) in bias {
-        if !(0..limit).contains(id) {
-            let found = format!("token id {id}");
-            let expected = match vocab_size {
-                Some(size) => format!("ids of the vocabulary of {size} tokens"),
-                None => "ids of the vocabulary".into(),
-            };
-            return Err(Error::setting("logit_bias", found, &expected));
-        }
-        // Minus infinity forbids a token; plus infinity would leave no distribution.
-        if value.is_nan() || *value == f32::INFINITY {
-            let found = format!("{value} for token {id}");
-            return Err(Error::setting("logit_bias", found, "numbers"));
-        }
+    /// Whether logits stay as they are.
+    pub fn is_off(&self) -> bool {
+        !self.needs_history() && self.logit_bias.is_empty()
     }
-    Ok(())
 }
 
 /// What one row of a batch is sampled by.
@@ -202,50 +121,157 @@ pub struct RowSettings {
     pub penalties: PenaltySettings,
 }
 
+impl RowSettings {
+    /// An error for the first setting out of its range.
+    pub fn check(&self) -> Result<()> {
+        self.sampler.check()?;
+        self.penalties.check(None)
+    }
+}
+
+pub(super) fn check_top_p(p: f32) -> Result<()> {
+    match p > 0.0 && p <= 1.0 {
+        true => Ok(()),
+        false => Err(Error::setting("top_p", p, "a number above 0, up to 1")),
+    }
+}
+
+pub(super) fn check_top_k(k: i32) -> Result<()> {
+    match k >= 0 {
+        true => Ok(()),
+        false => Err(Error::setting("top_k", k, "0 (off) or a positive number")),
+    }
+}
+
+pub(super) fn check_min_p(p: f32, keep: i32) -> Result<()> {
+    if !(0.0..=1.0).contains(&p) {
+        return Err(Error::setting("min_p", p, "a number from 0 to 1"));
+    }
+    match keep >= 1 {
+        true => Ok(()),
+        false => Err(Error::setting("min_tokens_to_keep", keep, "at least 1")),
+    }
+}
+
+pub(super) fn check_xtc(probability: f32, threshold: f32) -> Result<()> {
+    if !(0.0..=1.0).contains(&probability) {
+        let expected = "a number from 0 to 1";
+        return Err(Error::setting("xtc_probability", probability, expected));
+    }
+    match (0.0..=0.5).contains(&threshold) {
+        true => Ok(()),
+        // Above a half, no two tokens could pass it, and nothing would ever be excluded.
+        false => Err(Error::setting(
+            "xtc_threshold",
+            threshold,
+            "a number from 0 to 0.5",
+        )),
+    }
+}
+
+pub(super) fn check_repetition(penalty: f32) -> Result<()> {
+    match penalty > 0.0 && penalty.is_finite() {
+        true => Ok(()),
+        false => Err(Error::setting(
+            "repetition_penalty",
+            penalty,
+            "a positive number; 1 is off",
+        )),
+    }
+}
+
+pub(super) fn check_finite(name: &str, penalty: f32) -> Result<()> {
+    match penalty.is_finite() {
+        true => Ok(()),
+        false => Err(Error::setting(name, penalty, "a finite number; 0 is off")),
+    }
+}
+
+pub(super) fn check_bias(bias: &[(i32, f32)], vocab: Option<i32>) -> Result<()> {
+    // Of infinite logits no distribution can be made; minus infinity only excludes a token.
+    let unusable = |bias: f32| bias.is_nan() || bias == f32::INFINITY;
+    if let Some((id, bias)) = bias.iter().find(|(_, bias)| unusable(*bias)) {
+        let found = format!("{bias} for token {id}");
+        let expected = "a number, or minus infinity; 100 is enough to force a token";
+        return Err(Error::setting("logit_bias", found, expected));
+    }
+    if let Some((id, _)) = bias.iter().find(|(id, _)| *id < 0) {
+        return Err(Error::setting("logit_bias", id, "token ids of at least 0"));
+    }
+    match vocab {
+        Some(vocab) => check_inside(bias.iter().map(|(id, _)| *id), vocab),
+        None => Ok(()),
+    }
+}
+
+fn check_ids(name: &str, ids: &[i32]) -> Result<()> {
+    match ids.iter().find(|id| **id < 0) {
+        None => Ok(()),
+        Some(id) => Err(Error::setting(name, id, "token ids of at least 0")),
+    }
+}
+
+/// An error for an id outside the vocabulary: MLX does not check what it is told to change.
+pub(super) fn check_inside(ids: impl IntoIterator<Item = i32>, vocab_size: i32) -> Result<()> {
+    let outside = ids.into_iter().find(|id| !(0..vocab_size).contains(id));
+    match outside.map(i64::from) {
+        None => Ok(()),
+        Some(id) => Err(Error::TokenId { id, vocab_size }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn settings_are_checked_before_anything_else() {
-        let error = |change: &dyn Fn(&mut SamplerSettings)| {
-            let mut settings = SamplerSettings::default();
-            change(&mut settings);
-            settings.check().unwrap_err().to_string()
-        };
-        assert!(error(&|s| s.temperature = -1.0).contains("temperature"));
-        assert!(error(&|s| s.temperature = f32::NAN).contains("temperature"));
-        assert!(error(&|s| s.top_p = 0.0).contains("top_p"));
-        assert!(error(&|s| s.top_p = 1.1).contains("top_p"));
-        assert!(error(&|s| s.top_k = -1).contains("top_k"));
-        assert!(error(&|s| s.min_p = 2.0).contains("min_p"));
-        assert!(error(&|s| s.min_tokens_to_keep = 0).contains("min_tokens_to_keep"));
-        assert!(error(&|s| s.xtc_probability = -0.1).contains("xtc_probability"));
-        assert!(error(&|s| s.xtc_threshold = 0.6).contains("xtc_threshold"));
-        SamplerSettings::default().check().unwrap();
+    fn refused(change: impl Fn(&mut RowSettings)) -> String {
+        let mut settings = RowSettings::default();
+        change(&mut settings);
+        settings.check().unwrap_err().to_string()
     }
 
     #[test]
-    fn penalties_are_checked_and_know_their_context() {
-        let with = |change: &dyn Fn(&mut PenaltySettings)| {
-            let mut settings = PenaltySettings::default();
-            change(&mut settings);
-            settings
-        };
-        let error = |change: &dyn Fn(&mut PenaltySettings)| {
-            with(change).check(Some(10)).unwrap_err().to_string()
-        };
-        assert!(error(&|s| s.repetition_penalty = 0.0).contains("1 is none"));
-        assert!(error(&|s| s.presence_penalty = f32::NAN).contains("presence_penalty"));
-        assert!(error(&|s| s.frequency_penalty = f32::INFINITY).contains("frequency"));
-        assert!(error(&|s| s.logit_bias = vec![(10, 1.0)]).contains("10 tokens"));
-        assert!(error(&|s| s.logit_bias = vec![(1, f32::NAN)]).contains("NaN"));
-        assert_eq!(PenaltySettings::default().context(), None);
-        assert_eq!(with(&|s| s.presence_penalty = -1.0).context(), Some(20));
-        let both = with(&|s| {
-            (s.presence_penalty, s.frequency_penalty) = (1.0, 1.0);
-            s.frequency_context_size = 0;
-        });
-        assert_eq!(both.context(), Some(0));
+    fn every_setting_is_checked_and_named() {
+        assert!(RowSettings::default().check().is_ok());
+        assert!(refused(|s| s.sampler.temperature = -1.0).contains("temperature"));
+        assert!(refused(|s| s.sampler.temperature = f32::NAN).contains("temperature"));
+        assert!(refused(|s| s.sampler.temperature = f32::INFINITY).contains("temperature"));
+        assert!(refused(|s| s.sampler.top_p = 0.0).contains("top_p"));
+        assert!(refused(|s| s.sampler.top_p = 1.5).contains("top_p"));
+        assert!(refused(|s| s.sampler.top_k = -1).contains("top_k"));
+        assert!(refused(|s| s.sampler.min_p = 2.0).contains("min_p"));
+        assert!(refused(|s| s.sampler.min_tokens_to_keep = 0).contains("min_tokens_to_keep"));
+        assert!(refused(|s| s.sampler.xtc_probability = 1.1).contains("xtc_probability"));
+        assert!(refused(|s| s.sampler.xtc_threshold = 0.6).contains("xtc_threshold"));
+        let special = refused(|s| s.sampler.xtc_special_tokens = vec![-1]);
+        assert!(special.contains("xtc_special_tokens"), "{special}");
+        // In mlx-lm 0 means off, which here is 1: the error says so.
+        let repetition = refused(|s| s.penalties.repetition_penalty = 0.0);
+        assert!(repetition.contains("repetition_penalty") && repetition.contains("1 is off"));
+        assert!(refused(|s| s.penalties.presence_penalty = f32::NAN).contains("presence_penalty"));
+        let frequency = refused(|s| s.penalties.frequency_penalty = f32::INFINITY);
+        assert!(frequency.contains("frequency_penalty"));
+        let bias = refused(|s| s.penalties.logit_bias = vec![(3, f32::NAN)]);
+        assert!(bias.contains("logit_bias") && bias.contains("token 3"));
+    }
+
+    #[test]
+    fn biased_ids_are_held_against_a_known_vocabulary() {
+        let mut penalties = PenaltySettings::default();
+        penalties.logit_bias = vec![(9, f32::NEG_INFINITY)];
+        assert!(penalties.check(None).is_ok());
+        assert!(penalties.check(Some(10)).is_ok());
+        let error = penalties.check(Some(9)).unwrap_err().to_string();
+        assert!(error.contains("token id 9"), "{error}");
+    }
+
+    #[test]
+    fn penalties_know_whether_they_look_back() {
+        let mut penalties = PenaltySettings::default();
+        assert!(penalties.is_off() && !penalties.needs_history());
+        penalties.logit_bias = vec![(1, 1.0)];
+        assert!(!penalties.is_off() && !penalties.needs_history());
+        penalties.presence_penalty = -0.5;
+        assert!(penalties.needs_history());
     }
 }

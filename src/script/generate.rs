@@ -205,6 +205,8 @@ fn special_tokens(model: &LanguageModel) -> Vec<i32> {
     {
         special.extend(line_end);
     }
+    // A configuration may name an end token that a small vocabulary does not have.
+    special.retain(|id| (0..model.network.config.vocab_size).contains(id));
     special
 }
 

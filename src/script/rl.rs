@@ -74,7 +74,8 @@ mod functions {
     }
 
     /// A GRPO trainer of a model. Settings: `prompts_per_step`, `num_generations`,
-    /// `max_completion_length`, `temperature`, `top_p`, `top_k`, `min_p`, `stop_token_ids`,
+    /// `max_completion_length`; of `generate` those of the draw, `stop`, `stop_token_ids`,
+    /// `max_batch_size` and `prefill_step_size`;
     /// `loss_type`, `importance_sampling_level`, `epsilon`, `epsilon_high`, `delta`, `beta`,
     /// `scale_rewards`, `reward_weights`, `multi_objective_aggregation`, `learning_rate`,
     /// `lr_scheduler`, `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`,

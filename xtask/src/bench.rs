@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: speed against mlx-lm, as ratios of one run.
+//! `cargo xtask bench models` and `generation`: speed against mlx-lm, as ratios of one run.
 //!
 //! Both sides do the same work on the same shapes with random weights, in turn, several times; the
-//! ratio is that of the medians. The peer is mlx-lm as it is installed, and mlx-lm with an OpenBLAS
-//! loaded before it where MLX_REPL_OPENBLAS names the library (and its folder is enough to load
-//! what it needs).
+//! ratio is that of the medians. The peer is mlx-lm as it is installed, and mlx-lm with another BLAS
+//! loaded before it, because the slow one of MLX's Linux build says nothing about mlx-lm: for
+//! `models` an OpenBLAS, where MLX_REPL_OPENBLAS names the library (and its folder is enough to load
+//! what it needs); for `generation`, on Linux, the matrix products of mlx-repl itself (`xtask/blas`).
 
 use crate::Outcome;
 use crate::shell::{cargo, output, root, step};
@@ -12,82 +13,199 @@ use std::process::Command;
 
 const PEER: &str = "mlx-lm==0.32.2";
 const PEER_MLX: &str = "mlx[cpu]==0.32.2";
-const REPEATS: &str = "3";
+/// How often a work is done in one turn, and how often one that takes long.
+const REPEATS: [&str; 2] = ["3", "2"];
 /// How often the sides take turns.
 const ROUNDS: usize = 2;
 
-/// Sizes: layers, hidden, feed-forward, heads, key-value heads, vocabulary.
-const SHAPES: [(&str, [u32; 6]); 2] = [
-    ("0.8 M", [4, 128, 384, 4, 2, 512]),
-    ("3.3 M", [4, 256, 768, 8, 4, 512]),
-];
+/// A model: its name, then layers, hidden, feed-forward, heads, key-value heads, vocabulary.
+type Shape = (&'static str, [u32; 6]);
+
+const SMALL: Shape = ("0.8 M", [4, 128, 384, 4, 2, 512]);
+const MIDDLE: Shape = ("3.3 M", [4, 256, 768, 8, 4, 512]);
+const LARGE: Shape = ("30 M", [8, 512, 1792, 8, 4, 4096]);
+/// Many small operations: most of the time is the host's.
+const DEEP: Shape = ("28 layers of width 64", [28, 64, 192, 2, 2, 512]);
 
 /// What is measured: a name, our words, the peer's words.
 struct Work {
     name: &'static str,
-    ours: &'static [&'static str],
-    peers: &'static [&'static str],
+    ours: &'static str,
+    peers: &'static str,
+    /// It takes long: minutes with the reference BLAS in all but the smallest model.
+    heavy: bool,
 }
 
-const WORKS: [Work; 3] = [
-    Work {
-        name: "decode, batch 1",
-        ours: &["decode", "1", "16", "64"],
-        peers: &[
-            "--work", "decode", "--batch", "1", "--prompt", "16", "--tokens", "64",
-        ],
-    },
+impl Work {
+    fn repeats(&self) -> &'static str {
+        REPEATS[usize::from(self.heavy)]
+    }
+}
+
+const DECODE: Work = Work {
+    name: "decode, batch 1",
+    ours: "decode 1 16 64",
+    peers: "--work decode --batch 1 --prompt 16 --tokens 64",
+    heavy: false,
+};
+
+const MODELS: [Work; 3] = [
+    DECODE,
     Work {
         name: "decode, batch 64",
-        ours: &["decode", "64", "16", "64"],
-        peers: &[
-            "--work", "decode", "--batch", "64", "--prompt", "16", "--tokens", "64",
-        ],
+        ours: "decode 64 16 64",
+        peers: "--work decode --batch 64 --prompt 16 --tokens 64",
+        heavy: false,
     },
     Work {
         name: "train step, 64 x 32",
-        ours: &["train", "64", "32"],
-        peers: &["--work", "train", "--batch", "64", "--length", "32"],
+        ours: "train 64 32",
+        peers: "--work train --batch 64 --length 32",
+        heavy: false,
     },
 ];
 
-/// Measures everything with a peer's Python, or one that is installed below `native/`.
-pub fn run(python: Option<&str>) -> Outcome {
-    let python = peer_python(python)?;
-    let ours = step("building the benchmark", || our_program("peer"))?;
+const GENERATION: [Work; 4] = [
+    DECODE,
+    Work {
+        name: "prefill 512",
+        ours: "prefill 512",
+        peers: "--work prefill --length 512",
+        heavy: true,
+    },
+    Work {
+        name: "rollout 8 x 8",
+        ours: "rollout 8 8 64 64",
+        peers: "--work rollout --prompts 8 --samples 8 --prompt 64 --tokens 64",
+        heavy: true,
+    },
+    Work {
+        name: "48 ragged, 16 at once",
+        ours: "ragged 48 16",
+        peers: "--work ragged --prompts 48 --batch 16",
+        heavy: true,
+    },
+];
+
+/// Decoding and a training step, with a peer's Python or one that is installed below `native/`.
+pub fn models(python: Option<&str>) -> Outcome {
     let blas = std::env::var_os("MLX_REPL_OPENBLAS").map(PathBuf::from);
+    let sides = Sides::ready(python, "mlx-lm + OpenBLAS", blas)?;
+    let [often, _] = REPEATS;
     println!(
-        "\ntokens/s: the median of {ROUNDS} turns of {REPEATS}; ratios above 1: mlx-repl is faster\n"
+        "\ntokens/s: the median of {ROUNDS} turns of {often}; ratios above 1: mlx-repl is faster\n"
     );
-    println!("| model | work | mlx-repl | mlx-lm | ratio | mlx-lm + OpenBLAS | ratio |");
-    println!("|---|---|---|---|---|---|---|");
-    for (model, shape) in SHAPES {
-        for work in &WORKS {
-            let config = config(shape);
-            let (mut us, mut plain, mut tuned) = (Vec::new(), Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                us.extend(measure_ours(&ours, &config, work)?);
-                plain.extend(measure_peer(&python, &config, work, None)?);
-                if let Some(blas) = &blas {
-                    tuned.extend(measure_peer(&python, &config, work, Some(blas))?);
-                }
-            }
-            let (us, plain) = (median(us), median(plain));
-            let tuned = match blas {
-                Some(_) => {
-                    let tuned = median(tuned);
-                    format!("{tuned:.0} | {:.2}", us / tuned)
-                }
-                None => "not measured | ".into(),
-            };
-            println!(
-                "| {model} | {} | {us:.0} | {plain:.0} | {:.2} | {tuned} |",
-                work.name,
-                us / plain
-            );
-        }
+    sides.table(&[SMALL, MIDDLE], &MODELS, |speed| speed)
+}
+
+/// Generation, with both sides on the same matrix products.
+pub fn generation(python: Option<&str>) -> Outcome {
+    let sides = Sides::ready(python, "mlx-lm, same BLAS", same_blas()?)?;
+    let [often, rarely] = REPEATS;
+    println!(
+        "\ntokens/s (of the prompt for prefill, sampled ones otherwise): the median of {ROUNDS} \
+        turns of {often} for decode, {rarely} otherwise; ratios above 1: mlx-repl is faster\n"
+    );
+    sides.table(&[SMALL, MIDDLE, LARGE], &GENERATION, |speed| speed)?;
+    println!("\nthe host's time: microseconds per token; ratios above 1: mlx-repl is faster\n");
+    sides.table(&[DEEP], &[DECODE], |speed| 1e6 / speed)
+}
+
+/// The matrix products of mlx-repl as a library, where the loader can put one before Python.
+fn same_blas() -> Outcome<Option<PathBuf>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(None);
     }
-    Ok(())
+    let args = ["build", "--release", "--package", "gemm-blas"];
+    step("building the BLAS for mlx-lm", || {
+        built(&args, "gemm_blas").map(Some)
+    })
+}
+
+/// Who is compared.
+struct Sides {
+    ours: PathBuf,
+    python: PathBuf,
+    /// How the table calls the peer with the library below.
+    tuned: &'static str,
+    blas: Option<PathBuf>,
+}
+
+impl Sides {
+    fn ready(python: Option<&str>, tuned: &'static str, blas: Option<PathBuf>) -> Outcome<Self> {
+        Ok(Self {
+            python: peer_python(python)?,
+            ours: step("building the benchmark", || our_program("peer"))?,
+            tuned,
+            blas,
+        })
+    }
+
+    /// Measures every work in every model; `cell` makes of tokens per second what is printed.
+    fn table(&self, shapes: &[Shape], works: &[Work], cell: fn(f64) -> f64) -> Outcome {
+        println!(
+            "| model | work | mlx-repl | mlx-lm | ratio | {} | ratio |",
+            self.tuned
+        );
+        println!("|---|---|---|---|---|---|---|");
+        for shape in shapes {
+            for work in works {
+                // The peer as it is installed is left out where that would take minutes, unless
+                // nothing else is there to compare with.
+                let plain = !work.heavy || *shape == SMALL || self.blas.is_none();
+                let [us, plain, tuned] = self.speeds(&config(shape.1), work, plain)?;
+                println!(
+                    "| {} | {} | {:.0} | {} | {} |",
+                    shape.0,
+                    work.name,
+                    cell(us),
+                    against(us, plain, cell),
+                    against(us, tuned, cell)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Median speeds: ours, mlx-lm's, mlx-lm's with the other BLAS. NaN is one not measured.
+    fn speeds(&self, config: &str, work: &Work, plain: bool) -> Outcome<[f64; 3]> {
+        let (mut us, mut own, mut tuned) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            us.push(measure_ours(&self.ours, config, work)?);
+            if plain {
+                own.push(measure_peer(&self.python, config, work, None)?);
+            }
+            if let Some(blas) = &self.blas {
+                tuned.push(measure_peer(&self.python, config, work, Some(blas))?);
+            }
+        }
+        same(us.iter().chain(&own).chain(&tuned), work)?;
+        Ok([us, own, tuned].map(|turns| {
+            let turns = turns.iter();
+            median(turns.flat_map(Turn::speeds).collect())
+        }))
+    }
+}
+
+/// The peer's cell and ours against it.
+fn against(us: f64, peer: f64, cell: fn(f64) -> f64) -> String {
+    match peer.is_nan() {
+        true => "not measured | ".into(),
+        false => format!("{:.0} | {:.2}", cell(peer), us / peer),
+    }
+}
+
+/// A comparison of speed means nothing unless all did the same.
+fn same<'a>(turns: impl Iterator<Item = &'a Turn>, work: &Work) -> Outcome {
+    let mut tokens: Vec<f64> = turns.map(|turn| turn.tokens).collect();
+    tokens.dedup();
+    match tokens.len() {
+        1 => Ok(()),
+        _ => Err(format!(
+            "{}: {tokens:?} tokens in different turns",
+            work.name
+        )),
+    }
 }
 
 fn config(shape: [u32; 6]) -> String {
@@ -101,23 +219,24 @@ fn config(shape: [u32; 6]) -> String {
     .to_string()
 }
 
-/// Builds the benchmark and asks Cargo where it is.
+/// Builds a benchmark and says where it is.
 pub fn our_program(name: &str) -> Outcome<PathBuf> {
-    let args = [
-        "bench",
-        "--bench",
-        name,
-        "--no-run",
-        "--message-format",
-        "json",
-    ];
-    let text = output(&mut cargo(&args))?;
+    built(&["bench", "--bench", name, "--no-run"], name)
+}
+
+/// Builds a target and asks Cargo where it is.
+fn built(words: &[&str], name: &str) -> Outcome<PathBuf> {
+    let text = output(cargo(words).args(["--message-format", "json"]))?;
     let found = text.lines().rev().find_map(|line| {
         let json: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_ours = json["target"]["name"] == name;
-        is_ours.then(|| json["executable"].as_str().map(PathBuf::from))?
+        // Only what can be started has an `executable`.
+        let file = json["executable"]
+            .as_str()
+            .or(json["filenames"][0].as_str());
+        is_ours.then(|| file.map(PathBuf::from))?
     });
-    found.ok_or_else(|| "cargo did not say where the benchmark is".into())
+    found.ok_or_else(|| format!("cargo did not say where `{name}` is"))
 }
 
 /// The peer's Python: the one that is named, or one installed apart from everything else.
@@ -140,22 +259,20 @@ pub fn peer_python(named: Option<&str>) -> Outcome<PathBuf> {
     Ok(home.join("bin/python"))
 }
 
-fn measure_ours(program: &Path, config: &str, work: &Work) -> Outcome<Vec<f64>> {
+fn measure_ours(program: &Path, config: &str, work: &Work) -> Outcome<Turn> {
     let mut command = Command::new(program);
-    command.arg(config).args(work.ours).arg(REPEATS);
-    speeds(&output(&mut command)?)
+    command
+        .arg(config)
+        .args(work.ours.split(' '))
+        .arg(work.repeats());
+    Turn::read(&output(&mut command)?)
 }
 
-fn measure_peer(
-    python: &Path,
-    config: &str,
-    work: &Work,
-    blas: Option<&Path>,
-) -> Outcome<Vec<f64>> {
+fn measure_peer(python: &Path, config: &str, work: &Work, blas: Option<&Path>) -> Outcome<Turn> {
     let mut command = Command::new(python);
     command.arg(root().join("xtask/bench/peer.py"));
-    command.args(["--config", config, "--repeat", REPEATS]);
-    command.args(work.peers);
+    command.args(["--config", config, "--repeat", work.repeats()]);
+    command.args(work.peers.split(' '));
     if let Some(library) = blas {
         let folder = library.parent().unwrap_or(Path::new("."));
         let above = folder.parent().unwrap_or(folder);
@@ -165,21 +282,37 @@ fn measure_peer(
             format!("{}:{}", folder.display(), above.display()),
         );
     }
-    speeds(&output(&mut command)?)
+    Turn::read(&output(&mut command)?)
 }
 
-/// Tokens per second of each repeat, from a line of JSON.
-fn speeds(text: &str) -> Outcome<Vec<f64>> {
-    let line = text.lines().last().unwrap_or_default();
-    let json: serde_json::Value =
-        serde_json::from_str(line).map_err(|e| format!("`{line}`: {e}"))?;
-    let tokens = json["tokens"].as_f64().ok_or("no `tokens`")?;
-    let seconds = json["seconds"].as_array().ok_or("no `seconds`")?;
-    Ok(seconds
-        .iter()
-        .filter_map(serde_json::Value::as_f64)
-        .map(|seconds| tokens / seconds)
-        .collect())
+/// What one side did in one turn.
+struct Turn {
+    /// Of one repeat.
+    tokens: f64,
+    /// Of each repeat.
+    seconds: Vec<f64>,
+}
+
+impl Turn {
+    /// From a line of JSON.
+    fn read(text: &str) -> Outcome<Self> {
+        let line = text.lines().last().unwrap_or_default();
+        let json: serde_json::Value =
+            serde_json::from_str(line).map_err(|e| format!("`{line}`: {e}"))?;
+        let seconds = json["seconds"].as_array().ok_or("no `seconds`")?;
+        Ok(Self {
+            tokens: json["tokens"].as_f64().ok_or("no `tokens`")?,
+            seconds: seconds
+                .iter()
+                .filter_map(serde_json::Value::as_f64)
+                .collect(),
+        })
+    }
+
+    /// Tokens per second of each repeat.
+    fn speeds(&self) -> impl Iterator<Item = f64> {
+        self.seconds.iter().map(|seconds| self.tokens / seconds)
+    }
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -27,7 +27,7 @@ usage: cargo xtask COMMAND
   quickstart                                 set up, build, and train a model with GRPO
   test                                       set up, check, and run every test and example
   check                                      format, clippy and documentation only
-  bench [models|scripts|files] [--peer PYTHON]   measure speed against mlx-lm and Python's MLX, as ratios
+  bench [models|generation|scripts|files] [--peer PYTHON]   measure speed against mlx-lm and Python's MLX, as ratios
 MLX_REPL_MLX_DIR names an existing MLX installation (with include/ and lib/) to use instead.";
 
 fn main() -> ExitCode {
@@ -63,13 +63,16 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
+/// What can be measured by itself.
+const KINDS: [&str; 4] = ["models", "generation", "scripts", "files"];
+
 /// What to measure, and the peer's Python.
 fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
     match *words {
         [] => Some(("all", None)),
         ["--peer", python] => Some(("all", Some(python))),
-        [what @ ("models" | "scripts" | "files")] => Some((what, None)),
-        [what @ ("models" | "scripts" | "files"), "--peer", python] => Some((what, Some(python))),
+        [what] if KINDS.contains(&what) => Some((what, None)),
+        [what, "--peer", python] if KINDS.contains(&what) => Some((what, Some(python))),
         _ => None,
     }
 }
@@ -77,7 +80,10 @@ fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
 fn bench(what: &str, python: Option<&str>) -> Outcome {
     let wanted = |name: &str| ["all", name].contains(&what);
     if wanted("models") {
-        bench::run(python)?;
+        bench::models(python)?;
+    }
+    if wanted("generation") {
+        bench::generation(python)?;
     }
     if wanted("scripts") {
         bench_scripts::run(python)?;

@@ -24,9 +24,17 @@ mod members {
     }
 
     /// Completes a prompt, a string, a list of messages or a list of token ids: a `Completion`, or a
-    /// list of them where `num_samples` is above 1. Settings: `max_tokens`, `temperature`, `top_p`,
-    /// `top_k`, `min_p`, `min_tokens_to_keep`, `seed`, `stop_token_ids`, `num_samples`,
-    /// `prefill_step_size`; for messages `tools`, `enable_thinking`, `chat_template_kwargs`.
+    /// list of them where `num_samples` is above 1.
+    ///
+    /// Settings of the draw: `temperature` (1; 0 is greedy), `top_p`, `top_k`, `min_p`,
+    /// `min_tokens_to_keep`, `xtc_probability`, `xtc_threshold`, `xtc_special_tokens`,
+    /// `repetition_penalty`, `presence_penalty`, `frequency_penalty` (each with its `.._context_size`,
+    /// 20; 0 is everything), `logit_bias`, `seed`. Of the end: `max_tokens` (256), `stop` (strings),
+    /// `stop_token_ids` (the model's). Of the work: `num_samples`, `max_batch_size` (256),
+    /// `prefill_step_size` (2048), `cache` (a map as for `new_cache`, or a cache to continue),
+    /// `draft_model` (a model with the same tokens, or `"ngram"` for what the text repeats) with
+    /// `num_draft_tokens` (3) and `ngram_size` (3). Of messages: `tools`, `enable_thinking`,
+    /// `chat_template_kwargs`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -74,8 +82,9 @@ mod members {
         generate_with(ctx, m, messages.into(), settings)
     }
 
-    /// Completes several prompts together, with the settings of `generate`: a list with what
-    /// `generate` gives for each prompt.
+    /// Completes several prompts together, with the settings of `generate` in one map for all, or in
+    /// a list with a map for each: a list with what `generate` gives for each prompt. With a `seed`
+    /// in its own map a prompt gets the same tokens as alone.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -83,6 +92,9 @@ mod members {
     /// let settings = #{ max_tokens: 4, temperature: 0 };
     /// let list = model.generate_batch(["1+2=", "3="], settings);
     /// assert_eq(list[1].token_ids, model.generate("3=", settings).token_ids);
+    /// let each = [#{ seed: 1, max_tokens: 3 }, #{ seed: 2, top_k: 2, max_tokens: 5 }];
+    /// let list = model.generate_batch(["1+2=", "3="], each);
+    /// assert_eq(list[1].token_ids, model.generate("3=", each[1]).token_ids);
     /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn generate_batch(
