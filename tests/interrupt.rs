@@ -1,9 +1,15 @@
-//! Interrupts. The flag is one for the process, so this test has a process of its own.
+//! Interrupts. The flag is one for the process, so these tests have a process of their own, and one
+//! runs at a time.
 
-use mlx_repl::mlx::interrupt;
+use mlx_repl::generate::{
+    EngineSettings, Finish, GenerateSettings, Next, Observer, complete, continue_cache,
+};
+use mlx_repl::mlx::{Dtype, interrupt};
+use mlx_repl::models::{Config, Qwen3};
 use mlx_repl::script::Host;
 use mlx_repl::session::{Kind, Session};
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 fn shown(session: &mut Session, cell: &str) -> String {
@@ -27,8 +33,56 @@ fn interrupted(session: &mut Session, cell: &str) -> (Kind, Duration) {
     (failure.kind, heard.saturating_duration_since(raised))
 }
 
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Raises the flag with the fifth token.
+struct Raises(usize);
+
+impl Observer for Raises {
+    fn token(&mut self, _: usize, _: i32) -> mlx_repl::Result<Next> {
+        self.0 += 1;
+        if self.0 == 5 {
+            interrupt::set();
+        }
+        Ok(Next::Go)
+    }
+}
+
+#[test]
+fn an_interrupted_generation_keeps_what_it_has() {
+    let _one = ONE_AT_A_TIME.lock();
+    let config = serde_json::json!({
+        "vocab_size": 13, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+    });
+    let model = Qwen3::random(Config::from_json(config).unwrap(), 1, Dtype::Float32).unwrap();
+    let settings = GenerateSettings {
+        max_tokens: 1000,
+        num_samples: 2,
+        ..GenerateSettings::default()
+    };
+    let requests = settings.requests(&[3, 4], 0);
+    // One row decodes, the other waits and never begins.
+    let engine = EngineSettings {
+        max_batch_size: 1,
+        ..EngineSettings::default()
+    };
+    let rows = complete(&model, &requests, &engine, &mut Raises(0)).unwrap();
+    interrupt::clear();
+    assert!(rows.iter().all(|row| row.finish == Finish::Interrupted));
+    assert!((5..8).contains(&rows[0].token_ids.len()), "{rows:?}");
+    assert_eq!(rows[0].token_ids.len(), rows[0].logprobs.len());
+    assert!(rows[1].token_ids.is_empty());
+    // A cache that is continued holds what was generated, and goes on.
+    let mut cache = mlx_repl::cache::full(2, 0);
+    let cut = continue_cache(&model, &mut cache, &requests[0], 8, &mut Raises(0)).unwrap();
+    interrupt::clear();
+    assert_eq!(cut.finish, Finish::Interrupted);
+    assert_eq!(cache[0].size() as usize, 2 + cut.token_ids.len());
+}
+
 #[test]
 fn an_interrupt_is_heard_soon_and_keeps_the_state() {
+    let _one = ONE_AT_A_TIME.lock();
     let mut session = Session::new(Host::quiet(Rc::new(|_| ())));
     session.cell("let kept = 1;").unwrap();
     let setup = "let m = lm::qwen3(#{ hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 2 }, \

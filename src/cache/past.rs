@@ -3,7 +3,7 @@
 use super::store::Store;
 use crate::error::{Error, Result};
 use crate::mlx::quantized::{self, Format};
-use crate::mlx::{Array, Dtype};
+use crate::mlx::{Array, Dtype, slice};
 use crate::tensor::{dims4, scalar};
 use mlx_rs::fast::{ScaledDotProductAttentionMask, scaled_dot_product_attention};
 use mlx_rs::ops;
@@ -17,6 +17,21 @@ pub enum Mask {
     Causal,
     /// As the bool array says, true = may attend.
     Array(Array),
+}
+
+impl Mask {
+    /// The mask of the last token of a block.
+    pub fn of_last(&self) -> Result<Self> {
+        let Self::Array(mask) = self else {
+            return Ok(Self::None);
+        };
+        let queries = mask.ndim().saturating_sub(2);
+        let mut start = vec![0; mask.ndim()];
+        if let Some(first) = start.get_mut(queries) {
+            *first = mask.dim(-2) - 1;
+        }
+        Ok(Self::Array(slice(mask, &start, mask.shape())?))
+    }
 }
 
 /// Keys and values of the tokens before, those of the new ones behind them.

@@ -4,7 +4,7 @@ use crate::cache::{self, Cache};
 use crate::error::Result;
 use crate::mlx::{self, Array, slice};
 use crate::models::Qwen3;
-use crate::tensor::{dims2, dims3};
+use crate::tensor::dims2;
 
 /// Forwards one token for each row: the logits of the next.
 ///
@@ -33,8 +33,8 @@ pub fn prefill(model: &Qwen3, cache: &mut Cache, ids: &Array, chunk: usize) -> R
 /// Forwards the tokens from `start` on, at most `chunk` of them, and moves `start`; after the last
 /// it gives the logits.
 ///
-/// Only the last hidden state goes through the head: the logits of a long prompt would take more
-/// memory than everything else.
+/// Only the last token goes through the rest of the last layer and the head: the logits of a long
+/// prompt would take more memory than everything else.
 ///
 /// # Shapes
 /// - ids: `[B, L]`
@@ -51,13 +51,13 @@ pub fn prefill_chunk(
     let stop = start
         .saturating_add(chunk.min(i32::MAX as usize) as i32)
         .min(l);
-    let hidden = model.hidden(&slice(ids, &[0, *start], &[b, stop])?, Some(cache))?;
+    let chunk = slice(ids, &[0, *start], &[b, stop])?;
     *start = stop;
     if stop == l {
-        let [_, n, e] = dims3(&hidden, "hidden states")?;
-        let last = slice(&hidden, &[0, n - 1, 0], &[b, n, e])?;
-        return model.head(&last.squeeze_axes(&[1])?).map(Some);
+        return model.head(&model.last_hidden(&chunk, cache)?).map(Some);
     }
+    // Of what follows from a chunk only keys and values are computed.
+    model.hidden(&chunk, Some(cache))?;
     // Bounds the graph, and with it the memory, to one chunk.
     mlx::eval(&cache::state(cache))?;
     Ok(None)

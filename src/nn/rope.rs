@@ -15,6 +15,16 @@ pub enum Position {
     PerRow(Array),
 }
 
+impl Position {
+    /// The position `n` tokens further on.
+    pub fn after(&self, n: i32) -> Result<Self> {
+        match self {
+            Self::Same(offset) => Ok(Self::Same(offset + n)),
+            Self::PerRow(offsets) => Ok(Self::PerRow(offsets.add(Array::from_int(n))?)),
+        }
+    }
+}
+
 /// How the frequencies are stretched, with the names of `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scaling {

@@ -37,20 +37,50 @@ pub struct Draw {
     pub logprobs: Array,
 }
 
+/// How many neighbours are summed up before a search of a large vocabulary; most sizes of
+/// vocabularies are a multiple of it.
+const BLOCK: i32 = 128;
+
+/// From so many places on, blocks are searched before places: running sums of everything cost more
+/// than all else of a draw.
+const LARGE: i32 = 4096;
+
 /// The first place whose cumulative probability exceeds the row's number.
 ///
-/// The number is scaled by the sum, which rounding keeps from being 1: a number near 1 would
-/// otherwise pass the end.
-///
 /// # Shapes
-/// - probabilities: f32 `[B, N]`
+/// - probabilities: f32 `[B, N]`; they need not sum to 1
 /// - returns: `uint32` `[B, 1]`
 pub fn invert(probabilities: &Array, chances: &[Chance]) -> Result<Array> {
     let numbers: Vec<f32> = chances.iter().map(|chance| chance.draw).collect();
     let numbers = Array::from_slice(&numbers, &[numbers.len() as i32, 1]);
-    let cumulative = probabilities.cumsum(-1, false, true)?;
+    let (rows, places) = (probabilities.dim(0), probabilities.dim(1));
+    if places < LARGE || places % BLOCK != 0 {
+        let cumulative = probabilities.cumsum(-1, false, true)?;
+        // The number is scaled by the sum, which rounding keeps from being 1: a number near 1
+        // would otherwise pass the end.
+        let target = cumulative.max_axis(-1, true)?.multiply(&numbers)?;
+        return Ok(indexing::argmax_axis(&cumulative.gt(&target)?, -1, true)?);
+    }
+    // 1. The block.
+    let blocks = probabilities.reshape(&[rows, places / BLOCK, BLOCK])?;
+    let sums = blocks.sum_axis(-1, false)?;
+    let cumulative = sums.cumsum(-1, false, true)?;
     let target = cumulative.max_axis(-1, true)?.multiply(&numbers)?;
-    Ok(indexing::argmax_axis(&cumulative.gt(&target)?, -1, true)?)
+    let block = indexing::argmax_axis(&cumulative.gt(&target)?, -1, true)?;
+    let of_block = |a: &Array| indexing::take_along_axis(a, &block, -1);
+    let before = of_block(&cumulative)?.subtract(of_block(&sums)?)?;
+    // 2. The place in it. Rounding must lead neither past its end nor to a place without
+    // probability at its beginning.
+    let inside = indexing::take_along_axis(&blocks, &block.expand_dims(-1)?, 1)?;
+    let inside = inside.squeeze_axes(&[1])?.cumsum(-1, false, true)?;
+    let most = inside
+        .max_axis(-1, true)?
+        .multiply(Array::from_f32(1.0 - f32::EPSILON))?;
+    let rest = ops::minimum(target.subtract(&before)?, &most)?;
+    let rest = ops::maximum(&rest, Array::from_f32(0.0))?;
+    let place = indexing::argmax_axis(&inside.gt(&rest)?, -1, true)?;
+    let size = Array::from_int(BLOCK).as_dtype(Dtype::Uint32)?;
+    Ok(block.multiply(&size)?.add(&place)?)
 }
 
 /// Draws from probabilities that are there already; they need not sum to 1.
@@ -94,6 +124,38 @@ mod tests {
         // Standard errors 0.002 and 0.0006: five of them.
         assert!((sum / f64::from(n) - 0.5).abs() < 0.01);
         assert!((product / f64::from(n)).abs() < 0.003);
+    }
+
+    /// Where sums are of many, only the place near a border may differ.
+    #[test]
+    fn blocks_lead_to_the_same_places() {
+        let places = 2 * LARGE;
+        let mut host = Host::new(3);
+        let weight = |i: i32| match i % 3 == 0 {
+            true => 0.0,
+            false => host.uniform() + 0.01,
+        };
+        let weights: Vec<f32> = (0..places).map(weight).collect();
+        let p = Array::from_slice(&weights, &[1, places]);
+        let total: f64 = weights.iter().map(|w| f64::from(*w)).sum();
+        for n in 0..200 {
+            let draw = match n {
+                0 => 0.0,
+                1 => 1.0 - f32::EPSILON,
+                _ => host.uniform(),
+            };
+            let place = invert(&p, &[Chance { draw, xtc: 0.0 }]).unwrap();
+            let place = crate::tensor::to_i32(&place).unwrap()[0] as usize;
+            assert!(weights[place] > 0.0);
+            let before: f64 = weights[..place].iter().map(|w| f64::from(*w)).sum();
+            let (from, to) = (before, before + f64::from(weights[place]));
+            let target = f64::from(draw) * total;
+            let close = 1e-5 * total;
+            assert!(
+                from - close <= target && target <= to + close,
+                "{draw}: {place}"
+            );
+        }
     }
 
     #[test]

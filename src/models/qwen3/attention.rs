@@ -2,7 +2,7 @@
 
 use crate::cache::{LayerCache, Mask, Past};
 use crate::error::Result;
-use crate::mlx::Array;
+use crate::mlx::{Array, slice};
 use crate::nn::params::{Layer, Params, VisitLayer, join};
 use crate::nn::{Linear, Position, RmsNorm, Rope};
 use crate::tensor::dims3;
@@ -24,20 +24,25 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// The answer of each token, or of the last one only: what a prompt leads to depends on the
+    /// last token of the last layer alone, but on the keys and values of all.
+    ///
     /// # Shapes
     /// - x: `[B, L, E]`
-    /// - returns: `[B, L, E]`
+    /// - returns: `[B, L, E]`, or `[B, 1, E]`
     pub fn forward(
         &self,
         x: &Array,
         mask: &Mask,
         position: &Position,
         cache: Option<&mut LayerCache>,
+        last_only: bool,
     ) -> Result<Array> {
         let [b, l, _] = dims3(x, "attention input")?;
         // 1. Project, and split into heads: [B, L, H, D].
-        let split = |y: Array, heads: i32| y.reshape(&[b, l, heads, self.head_dim]);
-        let q = split(self.q_proj.forward(x)?, self.heads)?;
+        let split = |y: Array, heads: i32| y.reshape(&[b, -1, heads, self.head_dim]);
+        let asking = if last_only { &last(x)? } else { x };
+        let q = split(self.q_proj.forward(asking)?, self.heads)?;
         let k = split(self.k_proj.forward(x)?, self.kv_heads)?;
         let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
         // 2. Normalise each head of queries and keys, then bring the heads forward: [B, H, L, D].
@@ -46,7 +51,10 @@ impl Attention {
         let k = normalised(&self.k_norm, k)?.transpose_axes(&forward)?;
         let v = v.transpose_axes(&forward)?;
         // 3. Rotate by position, and put the past before the new keys and values.
-        let q = self.rope.forward(&q, position)?;
+        let q = match last_only {
+            true => self.rope.forward(&q, &position.after(l - 1)?)?,
+            false => self.rope.forward(&q, position)?,
+        };
         let k = self.rope.forward(&k, position)?;
         let past = match cache {
             Some(cache) => cache.update_and_fetch(&k, &v)?,
@@ -54,12 +62,25 @@ impl Attention {
         };
         // 4. Attend, join the heads, project.
         let scale = (self.head_dim as f32).powf(-0.5);
-        let y = past.attend(&q, mask, scale)?;
+        let y = match last_only {
+            true => past.attend(&q, &mask.of_last()?, scale)?,
+            false => past.attend(&q, mask, scale)?,
+        };
         let y = y
             .transpose_axes(&forward)?
-            .reshape(&[b, l, self.heads * self.head_dim])?;
+            .reshape(&[b, -1, self.heads * self.head_dim])?;
         self.o_proj.forward(&y)
     }
+}
+
+/// The last token of each row.
+///
+/// # Shapes
+/// - x: `[B, L, E]`
+/// - returns: `[B, 1, E]`
+pub(super) fn last(x: &Array) -> Result<Array> {
+    let [b, l, e] = dims3(x, "hidden states")?;
+    slice(x, &[0, l - 1, 0], &[b, l, e])
 }
 
 fn normalised(norm: &Option<RmsNorm>, x: Array) -> Result<Array> {

@@ -1,6 +1,6 @@
 //! One transformer block.
 
-use super::attention::Attention;
+use super::attention::{Attention, last};
 use super::feed_forward::FeedForward;
 use crate::cache::{LayerCache, Mask};
 use crate::error::Result;
@@ -22,7 +22,7 @@ impl Block {
     ///
     /// # Shapes
     /// - x: `[B, L, E]`
-    /// - returns: `[B, L, E]`
+    /// - returns: `[B, L, E]`, or `[B, 1, E]` where only the last token is asked for
     pub fn forward(
         &self,
         x: &Array,
@@ -30,11 +30,19 @@ impl Block {
         position: &Position,
         cache: Option<&mut LayerCache>,
         routed: Option<&mut Vec<Array>>,
+        last_only: bool,
     ) -> Result<Array> {
-        let attended =
-            self.self_attn
-                .forward(&self.input_layernorm.forward(x)?, mask, position, cache)?;
-        let h = x.add(attended)?;
+        let attended = self.self_attn.forward(
+            &self.input_layernorm.forward(x)?,
+            mask,
+            position,
+            cache,
+            last_only,
+        )?;
+        let h = match last_only {
+            true => last(x)?.add(attended)?,
+            false => x.add(attended)?,
+        };
         let fed = self
             .mlp
             .forward(&self.post_attention_layernorm.forward(&h)?, routed)?;

@@ -39,7 +39,17 @@ impl Qwen3 {
     /// - ids: integers `[B, L]`
     /// - returns: `[B, L, E]`
     pub fn hidden(&self, ids: &Array, cache: Option<&mut Cache>) -> Result<Array> {
-        self.hidden_routed(ids, cache, None)
+        self.forward_layers(ids, cache, None, false)
+    }
+
+    /// The hidden state of the last token of each row; the last layer computes no other.
+    ///
+    /// # Shapes
+    /// - ids: integers `[B, L]`
+    /// - returns: `[B, E]`
+    pub fn last_hidden(&self, ids: &Array, cache: &mut Cache) -> Result<Array> {
+        let hidden = self.forward_layers(ids, Some(cache), None, true)?;
+        Ok(hidden.squeeze_axes(&[1])?)
     }
 
     /// The same; `routed` gets the logits of the choice of experts, `[B, L, experts]` for each
@@ -47,8 +57,18 @@ impl Qwen3 {
     pub fn hidden_routed(
         &self,
         ids: &Array,
+        cache: Option<&mut Cache>,
+        routed: Option<&mut Vec<Array>>,
+    ) -> Result<Array> {
+        self.forward_layers(ids, cache, routed, false)
+    }
+
+    fn forward_layers(
+        &self,
+        ids: &Array,
         mut cache: Option<&mut Cache>,
         mut routed: Option<&mut Vec<Array>>,
+        last_only: bool,
     ) -> Result<Array> {
         let [b, l] = dims2(ids, "token ids")?;
         check_rows(cache.as_deref(), b)?;
@@ -72,7 +92,9 @@ impl Qwen3 {
         };
         for (i, layer) in self.layers.iter().enumerate() {
             let past = cache.as_mut().map(|cache| &mut cache[i]);
-            h = layer.forward(&h, &mask, &position, past, routed.as_deref_mut())?;
+            let routed = routed.as_deref_mut();
+            let last_only = last_only && i + 1 == self.layers.len();
+            h = layer.forward(&h, &mask, &position, past, routed, last_only)?;
         }
         self.norm.forward(&h)
     }

@@ -3,9 +3,12 @@
 use crate::error::Result;
 use crate::mlx::{Array, Dtype, ops as raw};
 use crate::script::bind::{Binder, Call};
+use crate::script::convert;
 use crate::script::lists::from_value_as;
 use crate::tensor::mask::{MaskOptions, causal_mask};
+use crate::tensor::{Side, pad_sequences};
 use mlx_rs::ops::{self, windows};
+use rhai::Array as List;
 
 /// Puts the functions into `mx`.
 pub fn register(b: &mut Binder) {
@@ -234,4 +237,47 @@ fn masks(b: &mut Binder) {
             causal_mask(n, &options)
         },
     );
+    b.function(
+        "pad_sequences(rows: list, pad: integer = 0, side: string = \"right\") -> Tensor",
+        "Lists of token ids, filled up to the longest with `pad`: `int32` `[B, longest]`.
+
+         `side` is where the filling goes, `\"left\"` or `\"right\"`.",
+        "assert_eq(mx::pad_sequences([[1, 2], [3]], 9, \"left\"), [[1, 2], [9, 3]]);",
+        |c| {
+            let rows = id_rows(c)?;
+            let rows: Vec<&[i32]> = rows.iter().map(Vec::as_slice).collect();
+            Ok(pad_sequences(
+                &rows,
+                c.int(1)?,
+                side(&c.choice(2, &["left", "right"])?),
+            ))
+        },
+    );
+    b.function(
+        "attention_mask(rows: list, side: string = \"right\") -> Tensor",
+        "Where `pad_sequences` has tokens and no filling: bool `[B, longest]`, true = a token.",
+        "assert_eq(mx::attention_mask([[1, 2], [3]], \"left\"), [[true, true], [false, true]]);",
+        |c| {
+            let rows = id_rows(c)?;
+            let real: Vec<Vec<i32>> = rows.iter().map(|row| vec![1; row.len()]).collect();
+            let real: Vec<&[i32]> = real.iter().map(Vec::as_slice).collect();
+            let mask = pad_sequences(&real, 0, side(&c.choice(1, &["left", "right"])?));
+            Ok(mask.as_dtype(Dtype::Bool)?)
+        },
+    );
+}
+
+/// The first argument: a list of lists of ids.
+fn id_rows(c: &Call) -> Result<Vec<Vec<i32>>> {
+    let expected = "a list of lists of token ids";
+    let rows = c.get(0).read_lock::<List>();
+    let rows = rows.ok_or_else(|| c.wrong(0, expected))?;
+    rows.iter().map(convert::ids).collect()
+}
+
+fn side(name: &str) -> Side {
+    match name {
+        "left" => Side::Left,
+        _ => Side::Right,
+    }
 }
