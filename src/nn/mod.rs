@@ -33,7 +33,7 @@ pub use pooling::{Pool, pool};
 pub use positions::sinusoidal;
 pub use recurrent::{Weights, gru, lstm, rnn};
 pub use rms_norm::RmsNorm;
-pub use rope::{Position, Rope, Scaling};
+pub use rope::{Position, Rope, Rotation, Scaling};
 pub use router::{Router, load_balancing_loss};
 pub use swiglu::SwiGlu;
 pub use switch::{SwitchGlu, SwitchLinear};

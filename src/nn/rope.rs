@@ -2,8 +2,9 @@
 //! texts longer than those of the training.
 
 use crate::error::Result;
-use crate::mlx::Array;
-use crate::tensor::scalar;
+use crate::mlx::{Array, Dtype, device, slice};
+use crate::tensor::{dims4, scalar};
+use mlx_rs::ops;
 use std::f64::consts::PI;
 
 /// Where the first token of a forward stands in its sequence.
@@ -51,6 +52,9 @@ pub enum Scaling {
         truncate: bool,
     },
 }
+
+/// Up to so many tokens are rotated by a table on a CPU.
+const FEW: i32 = 8;
 
 /// Rotates pairs of features by angles that grow with the position; the two halves of a head
 /// form the pairs ("non-traditional" in MLX), as in Qwen3.
@@ -112,10 +116,60 @@ impl Rope {
         }
     }
 
+    /// The rotation of `l` tokens at a position, made once for all layers.
+    ///
+    /// On a CPU, MLX computes sines and cosines of every position anew in each call, in some
+    /// fifteen operations; with a table for all layers five are left. Where tokens are few, the
+    /// number of operations is what counts.
+    pub fn rotation(&self, position: &Position, l: i32) -> Result<Rotation> {
+        if l > FEW || device::current() == device::Kind::Gpu {
+            return Ok(Rotation::Fused(self.clone(), position.clone()));
+        }
+        let angles = self.angles(position, l)?;
+        let table = |part: Array, negative: bool| -> Result<Array> {
+            let part = part.multiply(Array::from_f32(self.magnitude as f32))?;
+            let first = if negative {
+                part.negative()?
+            } else {
+                part.clone()
+            };
+            Ok(ops::concatenate(&[first, part], -1)?)
+        };
+        Ok(Rotation::Table {
+            cosines: table(angles.cos()?, false)?,
+            sines: table(angles.sin()?, true)?,
+        })
+    }
+
+    /// # Shapes
+    /// - returns: f32 `[L, D / 2]`, or `[B, 1, L, D / 2]`
+    fn angles(&self, position: &Position, l: i32) -> Result<Array> {
+        let half = self.dims / 2;
+        let frequencies = match &self.periods {
+            Some(periods) => Array::from_f32(self.scale).divide(periods)?,
+            None => {
+                let frequency = |i: i32| {
+                    let power = -2.0 * f64::from(i) / f64::from(self.dims);
+                    (f64::from(self.base).powf(power) * f64::from(self.scale)) as f32
+                };
+                Array::from_iter((0..half).map(frequency), &[half])
+            }
+        };
+        let range = |first: i32| Array::from_iter((first..first + l).map(|i| i as f32), &[l, 1]);
+        let positions = match position {
+            Position::Same(offset) => range(*offset),
+            Position::PerRow(offsets) => {
+                let rows = offsets.as_dtype(Dtype::Float32)?.reshape(&[-1, 1, 1, 1])?;
+                rows.add(range(0))?
+            }
+        };
+        Ok(positions.multiply(&frequencies)?)
+    }
+
     /// # Shapes
     /// - x: `[B, H, L, D]`
     /// - returns: `[B, H, L, D]`
-    pub fn forward(&self, x: &Array, position: &Position) -> Result<Array> {
+    fn fused(&self, x: &Array, position: &Position) -> Result<Array> {
         let scaled = match self.magnitude == 1.0 {
             true => x.clone(),
             false => x.multiply(scalar(self.magnitude, x)?)?,
@@ -130,6 +184,51 @@ impl Rope {
             Position::PerRow(offsets) => {
                 mlx_rs::fast::rope_dynamic(&scaled, dims, false, base, scale, offsets, periods)?
             }
+        })
+    }
+}
+
+/// The rotation of some tokens.
+#[derive(Clone, Debug)]
+pub enum Rotation {
+    /// By MLX's kernel.
+    Fused(Rope, Position),
+    /// By a table in f32, `[L, D]` or `[B, 1, L, D]` each; the first half of the sines is negative.
+    Table { cosines: Array, sines: Array },
+}
+
+impl Rotation {
+    /// # Shapes
+    /// - x: `[B, H, L, D]`
+    /// - returns: `[B, H, L, D]`
+    pub fn apply(&self, x: &Array) -> Result<Array> {
+        let (cosines, sines) = match self {
+            Self::Fused(rope, position) => return rope.fused(x, position),
+            Self::Table { cosines, sines } => (cosines, sines),
+        };
+        let [b, h, l, d] = dims4(x, "queries or keys")?;
+        let first = slice(x, &[0; 4], &[b, h, l, d / 2])?;
+        let second = slice(x, &[0, 0, 0, d / 2], &[b, h, l, d])?;
+        let swapped = ops::concatenate(&[second, first], -1)?;
+        let turned = x.multiply(cosines)?.add(swapped.multiply(sines)?)?;
+        Ok(turned.as_dtype(x.dtype())?)
+    }
+
+    /// The rotation of the last of `l` tokens.
+    pub fn of_last(&self, l: i32) -> Result<Self> {
+        let last = |table: &Array| -> Result<Array> {
+            let mut start = vec![0; table.ndim()];
+            if let Some(axis) = table.ndim().checked_sub(2) {
+                start[axis] = l - 1;
+            }
+            slice(table, &start, table.shape())
+        };
+        Ok(match self {
+            Self::Fused(rope, position) => Self::Fused(rope.clone(), position.after(l - 1)?),
+            Self::Table { cosines, sines } => Self::Table {
+                cosines: last(cosines)?,
+                sines: last(sines)?,
+            },
         })
     }
 }
@@ -194,6 +293,43 @@ mod tests {
     }
 
     /// Both from mlx-lm 0.32.2, heads of 8, base 10,000.
+    #[test]
+    fn a_table_rotates_as_mlx_does() {
+        let llama3 = Scaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 128.0,
+        };
+        let x = Array::from_iter(
+            (0..2 * 3 * 4 * 8).map(|i| (i % 17) as f32 - 8.0),
+            &[2, 3, 4, 8],
+        );
+        let rows = Array::from_slice(&[-2i32, 500], &[2]);
+        for scaling in [Scaling::Default, Scaling::Linear { factor: 4.0 }, llama3] {
+            let rope = Rope::new(8, 1e4, scaling);
+            for position in [
+                Position::Same(0),
+                Position::Same(900),
+                Position::PerRow(rows.clone()),
+            ] {
+                let rotation = rope.rotation(&position, 4).unwrap();
+                let by_table = rotation.apply(&x).unwrap();
+                let by_kernel = rope.fused(&x, &position).unwrap();
+                let off = by_table.subtract(&by_kernel).unwrap().abs().unwrap();
+                let off = crate::tensor::to_f32(&off.max(false).unwrap()).unwrap()[0];
+                assert!(off < 2e-3, "{scaling:?}, {position:?}: {off}");
+                let last = slice(&x, &[0, 0, 3, 0], &[2, 3, 4, 8]).unwrap();
+                let last = rotation.of_last(4).unwrap().apply(&last).unwrap();
+                let expected = slice(&by_table, &[0, 0, 3, 0], &[2, 3, 4, 8]).unwrap();
+                assert_eq!(
+                    crate::tensor::to_f32(&last).unwrap(),
+                    crate::tensor::to_f32(&expected).unwrap()
+                );
+            }
+        }
+    }
+
     #[test]
     fn periods_are_stretched_as_in_mlx_lm() {
         let yarn = Scaling::Yarn {

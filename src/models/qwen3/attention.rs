@@ -4,7 +4,7 @@ use crate::cache::{LayerCache, Mask, Past};
 use crate::error::Result;
 use crate::mlx::{Array, slice};
 use crate::nn::params::{Layer, Params, VisitLayer, join};
-use crate::nn::{Linear, Position, RmsNorm, Rope};
+use crate::nn::{Linear, RmsNorm, Rope, Rotation};
 use crate::tensor::dims3;
 
 /// Queries of `num_attention_heads`, keys and values of `num_key_value_heads`.
@@ -34,7 +34,7 @@ impl Attention {
         &self,
         x: &Array,
         mask: &Mask,
-        position: &Position,
+        rotation: &Rotation,
         cache: Option<&mut LayerCache>,
         last_only: bool,
     ) -> Result<Array> {
@@ -52,10 +52,10 @@ impl Attention {
         let v = v.transpose_axes(&forward)?;
         // 3. Rotate by position, and put the past before the new keys and values.
         let q = match last_only {
-            true => self.rope.forward(&q, &position.after(l - 1)?)?,
-            false => self.rope.forward(&q, position)?,
+            true => rotation.of_last(l)?.apply(&q)?,
+            false => rotation.apply(&q)?,
         };
-        let k = self.rope.forward(&k, position)?;
+        let k = rotation.apply(&k)?;
         let past = match cache {
             Some(cache) => cache.update_and_fetch(&k, &v)?,
             None => Past::Plain(k, v),

@@ -6,7 +6,7 @@ use crate::cache::{LayerCache, Mask};
 use crate::error::Result;
 use crate::mlx::Array;
 use crate::nn::params::{Layer, Params, VisitLayer, join};
-use crate::nn::{Position, RmsNorm};
+use crate::nn::{RmsNorm, Rotation};
 
 /// `h = x + attention(norm(x))`, `y = h + mlp(norm(h))`.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Block {
         &self,
         x: &Array,
         mask: &Mask,
-        position: &Position,
+        rotation: &Rotation,
         cache: Option<&mut LayerCache>,
         routed: Option<&mut Vec<Array>>,
         last_only: bool,
@@ -35,7 +35,7 @@ impl Block {
         let attended = self.self_attn.forward(
             &self.input_layernorm.forward(x)?,
             mask,
-            position,
+            rotation,
             cache,
             last_only,
         )?;

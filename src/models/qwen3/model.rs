@@ -90,11 +90,15 @@ impl Qwen3 {
             None if l == 1 => (Mask::None, Position::Same(0)),
             None => (Mask::Causal, Position::Same(0)),
         };
+        let Some(first) = self.layers.first() else {
+            return self.norm.forward(&h);
+        };
+        let rotation = first.self_attn.rope.rotation(&position, l)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let past = cache.as_mut().map(|cache| &mut cache[i]);
             let routed = routed.as_deref_mut();
             let last_only = last_only && i + 1 == self.layers.len();
-            h = layer.forward(&h, &mask, &position, past, routed, last_only)?;
+            h = layer.forward(&h, &mask, &rotation, past, routed, last_only)?;
         }
         self.norm.forward(&h)
     }
