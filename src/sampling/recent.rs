@@ -51,7 +51,7 @@ impl Window {
             let sizes: Vec<i32> = self.0.iter().map(size).collect();
             let width = f64::from(ids.dim(-1));
             let from_end = mlx_ops::arange(width, 0.0, -1.0, Dtype::Int32)?;
-            let inside = from_end.le(&whole_column(&sizes))?;
+            let inside = from_end.le(whole_column(&sizes))?;
             ids = ops::select(&inside, &ids, Array::from_int(-1))?;
         }
         Recent::new(&ids)

@@ -257,8 +257,10 @@ mod tests {
 
     #[test]
     fn biased_ids_are_held_against_a_known_vocabulary() {
-        let mut penalties = PenaltySettings::default();
-        penalties.logit_bias = vec![(9, f32::NEG_INFINITY)];
+        let penalties = PenaltySettings {
+            logit_bias: vec![(9, f32::NEG_INFINITY)],
+            ..PenaltySettings::default()
+        };
         assert!(penalties.check(None).is_ok());
         assert!(penalties.check(Some(10)).is_ok());
         let error = penalties.check(Some(9)).unwrap_err().to_string();

@@ -373,7 +373,7 @@ fn random_logits(rows: i32, vocab: i32, seed: u64) -> Array {
 /// Settings that differ in everything, penalties among them.
 fn varied(i: usize, host: &mut Host) -> RowSettings {
     let mut row = known()[i % known().len()].1.clone();
-    if i % 2 == 0 && row.sampler.temperature > 0.0 {
+    if i.is_multiple_of(2) && row.sampler.temperature > 0.0 {
         row.sampler.temperature = 0.5 + host.uniform();
     }
     if row.sampler.top_p < 1.0 {
