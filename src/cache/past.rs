@@ -3,7 +3,7 @@
 use super::store::Store;
 use crate::error::{Error, Result};
 use crate::mlx::quantized::{self, Format};
-use crate::mlx::{Array, Dtype, slice};
+use crate::mlx::{Array, Dtype, device, slice};
 use crate::tensor::{dims4, scalar};
 use mlx_rs::fast::{ScaledDotProductAttentionMask, scaled_dot_product_attention};
 use mlx_rs::ops;
@@ -52,16 +52,19 @@ impl Past {
     /// - returns: `[B, heads, L, D]`
     pub fn attend(&self, q: &Array, mask: &Mask, scale: f32) -> Result<Array> {
         let (k, v) = match self {
-            Self::Plain(k, v) => (k, v),
-            Self::Packed(store, format) => return attend_packed(q, store, format, mask, scale),
+            Self::Plain(k, v) => (k.clone(), v.clone()),
+            Self::Packed(store, format) if has_packed_products() => {
+                return attend_packed(q, store, format, mask, scale);
+            }
+            Self::Packed(..) => self.dense()?,
         };
         Ok(match mask {
-            Mask::None => scaled_dot_product_attention(q, k, v, scale, None, None),
+            Mask::None => scaled_dot_product_attention(q, &k, &v, scale, None, None),
             Mask::Causal => {
                 let causal = ScaledDotProductAttentionMask::Causal;
-                scaled_dot_product_attention(q, k, v, scale, causal, None)
+                scaled_dot_product_attention(q, &k, &v, scale, causal, None)
             }
-            Mask::Array(mask) => scaled_dot_product_attention(q, k, v, scale, mask, None),
+            Mask::Array(mask) => scaled_dot_product_attention(q, &k, &v, scale, mask, None),
         }?)
     }
 
@@ -76,6 +79,12 @@ impl Past {
             }
         }
     }
+}
+
+/// Whether products with packed keys of any length are there. MLX 0.32.2 refuses most lengths on
+/// CUDA ("No implementation for problem shape"); keys and values are unpacked for each step there.
+fn has_packed_products() -> bool {
+    cfg!(target_os = "macos") || device::current() == device::Kind::Cpu
 }
 
 /// The two packed arrays in a list of their six parts.
