@@ -83,10 +83,8 @@ pub fn complete(
     Ok(engine.done)
 }
 
-/// A prompt and the requests that have it.
-struct Group {
-    rows: Vec<usize>,
-}
+/// The numbers of requests that have one prompt.
+type Group = Vec<usize>;
 
 /// Requests by their prompts, in the order in which they came; no group is larger than a batch.
 fn groups(requests: &[Request], most: usize) -> VecDeque<Group> {
@@ -94,10 +92,10 @@ fn groups(requests: &[Request], most: usize) -> VecDeque<Group> {
     let mut open: HashMap<&[i32], usize> = HashMap::new();
     for (i, request) in requests.iter().enumerate() {
         match open.get(request.prompt.as_slice()) {
-            Some(group) if groups[*group].rows.len() < most => groups[*group].rows.push(i),
+            Some(group) if groups[*group].len() < most => groups[*group].push(i),
             _ => {
                 open.insert(&request.prompt, groups.len());
-                groups.push(Group { rows: vec![i] });
+                groups.push(vec![i]);
             }
         }
     }
@@ -164,11 +162,11 @@ impl<'a> Engine<'a> {
         }
         let mut by_length: BTreeMap<usize, Vec<Group>> = BTreeMap::new();
         while let Some(group) = self.waiting.front()
-            && group.rows.len() <= room
+            && group.len() <= room
             && let Some(group) = self.waiting.pop_front()
         {
-            room -= group.rows.len();
-            let length = self.requests[group.rows[0]].prompt.len();
+            room -= group.len();
+            let length = self.requests[group[0]].prompt.len();
             by_length.entry(length).or_default().push(group);
         }
         for (length, mut groups) in by_length {
@@ -186,9 +184,9 @@ impl<'a> Engine<'a> {
     fn begin(&self, groups: Vec<Group>, length: usize) -> Result<Filling> {
         let prompts: Vec<&[i32]> = groups
             .iter()
-            .map(|group| self.requests[group.rows[0]].prompt.as_slice())
+            .map(|group| self.requests[group[0]].prompt.as_slice())
             .collect();
-        let rows = groups.iter().flat_map(|group| &group.rows);
+        let rows = groups.iter().flatten();
         let longest = rows.map(|row| self.requests[*row].max_tokens).max();
         let reserve = length + longest.unwrap_or(0).min(256);
         let layers = self.model.layers.len();
@@ -242,7 +240,7 @@ impl<'a> Engine<'a> {
         } = filling;
         let (mut copies, mut rows) = (Vec::new(), Vec::new());
         for (i, group) in groups.iter().enumerate() {
-            for number in &group.rows {
+            for number in group {
                 copies.push(i as i32);
                 rows.push(Row::new(*number, &self.requests[*number]));
             }

@@ -99,8 +99,8 @@ impl History {
         })
     }
 
-    /// The rows of both.
-    fn join(&self, other: &Self) -> Result<Self> {
+    /// The rows of both, the shorter ones with more padding.
+    pub fn join(&self, other: &Self) -> Result<Self> {
         let width = self.tokens.dim(1).max(other.tokens.dim(1));
         let wide = |tokens: &Array| -> Result<Array> {
             let gap = width - tokens.dim(1);

@@ -238,22 +238,14 @@ impl<'a> Text<'a> {
             return Ok(None);
         };
         let mut history = History::new(&[&self.ids], context);
-        let Some(guess) = guess else {
-            return Ok(Some(history.tokens().clone()));
-        };
-        let k = guess.tokens.dim(0);
-        let mut rows = vec![history.tokens().clone()];
-        for i in 0..k {
-            history = history.push(&slice(&guess.tokens, &[i], &[i + 1])?)?;
-            rows.push(history.tokens().clone());
+        let mut all = history.clone();
+        if let Some(guess) = guess {
+            for i in 0..guess.tokens.dim(0) {
+                history = history.push(&slice(&guess.tokens, &[i], &[i + 1])?)?;
+                all = all.join(&history)?;
+            }
         }
-        let width = rows.iter().map(|row| row.dim(1)).max().unwrap_or(0);
-        let wide = |row: &Array| -> Result<Array> {
-            let filler = ops::full::<i32>(&[1, width - row.dim(1)], Array::from_int(-1))?;
-            Ok(ops::concatenate(&[&filler, row], 1)?)
-        };
-        let rows: Vec<Array> = rows.iter().map(wide).collect::<Result<_>>()?;
-        Ok(Some(ops::concatenate(&rows, 0)?))
+        Ok(Some(all.tokens().clone()))
     }
 }
 

@@ -9,7 +9,7 @@ pub use kinds::{kind, new_cache};
 use crate::cache::{self, LayerCache};
 use crate::error::{Error, Result};
 use rhai::{Array as List, Dynamic, Engine};
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
 /// A cache as a script's value: every copy is the same cache.
@@ -36,12 +36,18 @@ impl Cache {
         }
     }
 
+    /// The layers, to be changed.
+    ///
+    /// # Errors
+    /// A model that writes holds them: a closure that it calls cannot.
+    fn exclusive(&self) -> Result<RefMut<'_, cache::Cache>> {
+        let in_use = |_| Error::Unsupported("this cache is in use by a model at work".into());
+        self.layers.try_borrow_mut().map_err(in_use)
+    }
+
     /// Does something with the layers that it stands for.
     fn each<T>(&self, f: impl FnMut(&mut LayerCache) -> Result<T>) -> Result<Vec<T>> {
-        let mut layers = self
-            .layers
-            .try_borrow_mut()
-            .map_err(|_| Error::Unsupported("this cache is in use by a model at work".into()))?;
+        let mut layers = self.exclusive()?;
         match self.layer {
             Some(layer) => layers[layer..=layer].iter_mut().map(f).collect(),
             None => layers.iter_mut().map(f).collect(),
@@ -73,10 +79,7 @@ impl Cache {
     /// # Errors
     /// A cache that is in use; what `f` says.
     pub fn with<T>(&self, f: impl FnOnce(&mut cache::Cache) -> Result<T>) -> Result<T> {
-        let mut layers = self
-            .layers
-            .try_borrow_mut()
-            .map_err(|_| Error::Unsupported("this cache is in use by a model at work".into()))?;
+        let mut layers = self.exclusive()?;
         match self.layer {
             None => f(&mut layers),
             Some(layer) => with_moved(&mut layers, layer, f),
