@@ -147,6 +147,10 @@ fn taken_apart(layer: &LayerCache) -> Result<(Saved, Option<Store>)> {
             },
             cache.store.clone(),
         ),
+        LayerCache::Shared(_) => {
+            let what = "prompts in training are not a cache to save";
+            return Err(Error::Unsupported(what.into()));
+        }
     })
 }
 

@@ -13,6 +13,7 @@ mod past;
 mod quantized;
 mod rotating;
 mod rows;
+mod shared;
 mod store;
 
 pub use batch::Batch;
@@ -23,6 +24,7 @@ pub use past::{Mask, Past};
 pub use quantized::Quantized;
 pub use rotating::Rotating;
 pub use rows::{join, select, truncate};
+pub use shared::Shared;
 
 use crate::error::{Error, Result};
 use crate::mlx::Array;
@@ -37,6 +39,7 @@ pub enum LayerCache {
     Quantized(Quantized),
     Batch(Batch),
     BatchRotating(BatchRotating),
+    Shared(Shared),
 }
 
 /// The past of all layers of a model.
@@ -104,6 +107,7 @@ macro_rules! each {
             LayerCache::Quantized($cache) => $value,
             LayerCache::Batch($cache) => $value,
             LayerCache::BatchRotating($cache) => $value,
+            LayerCache::Shared($cache) => $value,
         }
     };
 }
@@ -146,6 +150,14 @@ impl LayerCache {
         BatchRotating::new(max_size, left_padding).map(Self::BatchRotating)
     }
 
+    /// Prompts of these lengths that so many completions share, for training.
+    ///
+    /// # Errors
+    /// A length or a count below 1, or not one of each for every prompt.
+    pub fn shared(lengths: Vec<i32>, counts: Vec<i32>) -> Result<Self> {
+        Shared::new(lengths, counts).map(Self::Shared)
+    }
+
     /// The name of the kind in scripts and files.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -154,6 +166,7 @@ impl LayerCache {
             Self::Quantized(_) => "quantized",
             Self::Batch(_) => "batch",
             Self::BatchRotating(_) => "batch_rotating",
+            Self::Shared(_) => "shared",
         }
     }
 
@@ -172,6 +185,7 @@ impl LayerCache {
             Self::Rotating(cache) => cache.update_and_fetch(&new),
             Self::Batch(cache) => cache.update_and_fetch(&new),
             Self::BatchRotating(cache) => cache.update_and_fetch(&new),
+            Self::Shared(cache) => cache.update_and_fetch(&new),
         };
         let (keys, values) = used?.pair();
         Ok(Past::Plain(keys, values))
@@ -215,6 +229,7 @@ impl LayerCache {
             Self::Quantized(cache) => cache.inner.store.as_ref(),
             Self::Batch(cache) => cache.inner.store.as_ref(),
             Self::BatchRotating(cache) => cache.store.as_ref(),
+            Self::Shared(cache) => cache.store.as_ref(),
         }
     }
 
@@ -233,6 +248,7 @@ impl LayerCache {
             Self::Quantized(cache) => cache.inner.offset,
             Self::Batch(cache) => cache.inner.offset,
             Self::BatchRotating(cache) => cache.size(),
+            Self::Shared(_) => self.capacity(),
         }
     }
 
@@ -257,6 +273,9 @@ impl LayerCache {
 
     /// How many rows there are, if that is known yet.
     pub fn rows(&self) -> Option<i32> {
+        if let Self::Shared(cache) = self {
+            return cache.store.as_ref().map(|_| cache.rows());
+        }
         let padded = self.left_padding().map(|list| list.len() as i32);
         padded.or_else(|| self.store().map(Store::rows))
     }
@@ -293,6 +312,7 @@ impl LayerCache {
             Self::Quantized(cache) => cache.inner.trim(n),
             Self::Batch(cache) => cache.inner.trim(n),
             Self::BatchRotating(cache) => cache.trim(n),
+            Self::Shared(_) => return Err(self.lacks("trim")),
         })
     }
 
@@ -347,6 +367,7 @@ impl LayerCache {
             Self::Rotating(cache) => cache.filter(rows),
             Self::Batch(cache) => cache.filter(rows),
             Self::BatchRotating(cache) => cache.filter(rows),
+            Self::Shared(_) => Err(self.lacks("filter")),
         }
     }
 

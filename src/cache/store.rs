@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype, item_size, ops, slice, slice_update};
 use crate::tensor::dims4;
-use mlx_rs::ops::{concatenate, indexing, zeros_dtype};
+use mlx_rs::ops::{broadcast_to, concatenate, indexing, zeros_dtype};
 
 /// By how many tokens buffers grow, as in mlx-lm.
 pub(super) const STEP: i32 = 256;
@@ -150,6 +150,18 @@ impl Store {
     pub fn take_rows(&self, rows: &[i32]) -> Result<Self> {
         let index = Array::from_slice(rows, &[rows.len() as i32]);
         self.map(|a| Ok(a.take_axis(&index, 0)?))
+    }
+
+    /// Every row `count` times.
+    pub fn repeated(&self, count: i32) -> Result<Self> {
+        self.map(|a| {
+            let mut wide = a.shape().to_vec();
+            wide.insert(1, count);
+            let each = broadcast_to(a.expand_dims(1)?, &wide)?;
+            let rows = wide.remove(0);
+            wide[0] = rows * count;
+            Ok(each.reshape(&wide)?)
+        })
     }
 
     /// All rows moved by `shift` tokens to the right, what falls off coming in on the left.

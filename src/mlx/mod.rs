@@ -23,7 +23,7 @@ pub mod values;
 pub use bytes::{bytes, from_bytes, item_size};
 pub use mlx_rs::{Array, Dtype};
 pub use slice::{slice, slice_update};
-pub use values::in_order;
+pub use values::{constant, in_order};
 
 use crate::error::Result;
 

@@ -75,6 +75,25 @@ pub fn floats(a: &Array) -> Result<Vec<f64>> {
     })
 }
 
+/// The same numbers without a history: inside a gradient trace, an array that is no part of it and
+/// that keeps nothing else alive.
+///
+/// # Errors
+/// Numbers that are no floats; MLX's, if it cannot be computed.
+pub fn constant(a: &Array) -> Result<Array> {
+    let copy = Array::from_slice(&singles(a)?, a.shape()).as_dtype(a.dtype())?;
+    copy.eval()?;
+    Ok(copy)
+}
+
+fn singles(a: &Array) -> Result<Vec<f32>> {
+    elements!(a, f32, {
+        Dtype::Float16 => f16 as |x| f32::from(*x),
+        Dtype::Bfloat16 => bf16 as |x| f32::from(*x),
+        Dtype::Float32 => f32 as |x| *x,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

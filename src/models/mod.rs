@@ -2,4 +2,4 @@
 
 pub mod qwen3;
 
-pub use qwen3::{Config, LoraSettings, Qwen3, SHARD_BYTES, id_list};
+pub use qwen3::{Block, Config, Context, LoraSettings, Qwen3, SHARD_BYTES, id_list};

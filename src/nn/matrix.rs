@@ -86,6 +86,18 @@ impl Matrix {
         }
     }
 
+    /// `y W`: what [`multiply`](Self::multiply) is backward.
+    ///
+    /// # Shapes
+    /// - y: `[.., out]`
+    /// - returns: `[.., in]`
+    pub fn multiply_back(&self, y: &Array) -> Result<Array> {
+        match self {
+            Self::Plain(weight) => Ok(y.matmul(weight)?),
+            Self::Packed(packed) => quantized::matmul(y, &packed.view(), false, &packed.format),
+        }
+    }
+
     /// `x W_e^T`, each row of `x` with the matrix of its own expert `e`.
     ///
     /// # Shapes

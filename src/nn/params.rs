@@ -118,6 +118,11 @@ pub trait Params: Clone {
         trained.map(|(name, _, array)| (name, array)).collect()
     }
 
+    /// Whether training changes the array of a name.
+    fn trains(&self, name: &str) -> bool {
+        self.trained().iter().any(|(trained, _)| trained == name)
+    }
+
     /// The arrays of [`trained`](Self::trained).
     fn trained_arrays(&self) -> Vec<Array> {
         let trained = self.trained().into_iter();

@@ -1,6 +1,10 @@
 //! What supervised and reinforcement training share: forward, backward, finite check, accumulate,
 //! clip, update, metrics, run directory.
 
+mod backward;
+mod batch;
+mod document;
+mod head;
 mod logprobs;
 mod metrics;
 mod observer;
@@ -8,7 +12,11 @@ mod run_dir;
 mod settings;
 mod step;
 
-pub use logprobs::{Batch, completion_logits, completion_logprobs, router_loss};
+pub use backward::{BackwardSettings, Gradients, TargetGrads, gradients, scores};
+pub use batch::Batch;
+pub use document::Document;
+pub use head::{HeadSettings, TargetScores};
+pub use logprobs::{completion_logits, completion_logprobs, router_loss};
 pub use metrics::{Metrics, mean_and_std};
 pub use observer::{Observer, Progress, Quiet};
 pub use run_dir::RunDir;

@@ -18,7 +18,8 @@ mod rope;
 mod save;
 
 pub use adapters::LoraSettings;
+pub use block::Block;
 pub use config::{Config, id_list};
-pub use model::Qwen3;
+pub use model::{Context, Qwen3};
 pub use quantization::Quantization;
 pub use save::SHARD_BYTES;

@@ -2,11 +2,11 @@
 
 use super::Config;
 use super::block::Block;
-use crate::cache::{Cache, Mask};
+use crate::cache::{Cache, LayerCache, Mask};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
 use crate::nn::params::{Layer, Params, VisitLayer, join};
-use crate::nn::{Embedding, Linear, Position, RmsNorm};
+use crate::nn::{Embedding, Linear, Matrix, Position, RmsNorm};
 use crate::tensor::dims2;
 
 /// A Qwen3 language model: embedding, blocks, norm, and a head that may share the embedding.
@@ -39,7 +39,7 @@ impl Qwen3 {
     /// - ids: integers `[B, L]`
     /// - returns: `[B, L, E]`
     pub fn hidden(&self, ids: &Array, cache: Option<&mut Cache>) -> Result<Array> {
-        self.forward_layers(ids, cache, None, false)
+        self.hidden_routed(ids, cache, None)
     }
 
     /// The hidden state of the last token of each row; the last layer computes no other.
@@ -48,7 +48,7 @@ impl Qwen3 {
     /// - ids: integers `[B, L]`
     /// - returns: `[B, E]`
     pub fn last_hidden(&self, ids: &Array, cache: &mut Cache) -> Result<Array> {
-        let hidden = self.forward_layers(ids, Some(cache), None, true)?;
+        let hidden = self.forward_layers(ids, Some(cache), None, None, true)?;
         Ok(hidden.squeeze_axes(&[1])?)
     }
 
@@ -60,13 +60,29 @@ impl Qwen3 {
         cache: Option<&mut Cache>,
         routed: Option<&mut Vec<Array>>,
     ) -> Result<Array> {
-        self.forward_layers(ids, cache, routed, false)
+        self.forward_layers(ids, cache, None, routed, false)
+    }
+
+    /// The last hidden states of whole sequences of which a mask says what each token sees, as
+    /// where several texts stand in one row; positions are counted from the start of the row.
+    ///
+    /// # Shapes
+    /// - ids: integers `[B, L]`; mask: one that broadcasts to `[B, heads, L, L]`
+    /// - returns: `[B, L, E]`
+    pub fn hidden_masked(
+        &self,
+        ids: &Array,
+        mask: &Mask,
+        routed: Option<&mut Vec<Array>>,
+    ) -> Result<Array> {
+        self.forward_layers(ids, None, Some(mask), routed, false)
     }
 
     fn forward_layers(
         &self,
         ids: &Array,
         mut cache: Option<&mut Cache>,
+        mask: Option<&Mask>,
         mut routed: Option<&mut Vec<Array>>,
         last_only: bool,
     ) -> Result<Array> {
@@ -74,31 +90,25 @@ impl Qwen3 {
         check_rows(cache.as_deref(), b)?;
         let mut h = self.embed_tokens.forward(ids)?;
         // The layers of a cache go on together: one mask and one position serve all of them.
-        let (mask, position) = match &cache {
-            Some(cache) => match cache.first() {
-                Some(first) if cache.len() == self.layers.len() => {
-                    (first.make_mask(l, None)?, first.position())
-                }
-                _ => {
-                    return Err(Error::value(
-                        "cache",
-                        format!("{} layers", cache.len()),
-                        &format!("the model's {} layers", self.layers.len()),
-                    ));
-                }
-            },
-            None if l == 1 => (Mask::None, Position::Same(0)),
-            None => (Mask::Causal, Position::Same(0)),
-        };
-        let Some(first) = self.layers.first() else {
+        if let Some(cache) = cache.as_deref().filter(|c| c.len() != self.layers.len()) {
+            let expected = format!("the model's {} layers", self.layers.len());
+            return Err(Error::value(
+                "cache",
+                format!("{} layers", cache.len()),
+                &expected,
+            ));
+        }
+        let first = cache.as_deref().and_then(|cache| cache.first());
+        let context = Context::of(first, mask, l)?;
+        let Some(layer) = self.layers.first() else {
             return self.norm.forward(&h);
         };
-        let rotation = first.self_attn.rope.rotation(&position, l)?;
+        let rotation = layer.self_attn.rope.rotation(&context.position, l)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let past = cache.as_mut().map(|cache| &mut cache[i]);
             let routed = routed.as_deref_mut();
             let last_only = last_only && i + 1 == self.layers.len();
-            h = layer.forward(&h, &mask, &rotation, past, routed, last_only)?;
+            h = layer.forward(&h, &context.mask, &rotation, past, routed, last_only)?;
         }
         self.norm.forward(&h)
     }
@@ -112,6 +122,14 @@ impl Qwen3 {
         match &self.lm_head {
             Some(head) => head.forward(hidden),
             None => self.embed_tokens.as_linear(hidden),
+        }
+    }
+
+    /// The head as a linear map: the name of its matrix, the matrix `[V, E]`, and a bias.
+    pub fn head_parts(&self) -> (&'static str, &Matrix, Option<&Array>) {
+        match &self.lm_head {
+            Some(head) => ("lm_head.weight", &head.weight, head.bias.as_ref()),
+            None => ("model.embed_tokens.weight", &self.embed_tokens.weight, None),
         }
     }
 
@@ -130,6 +148,27 @@ impl Qwen3 {
                 vocab_size,
             }),
         }
+    }
+}
+
+/// What all layers of one forward have in common.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub mask: Mask,
+    pub position: Position,
+}
+
+impl Context {
+    /// That of `l` tokens behind what the first layer's cache holds. Without one they are whole
+    /// sequences, and a mask can be given for them.
+    pub fn of(cache: Option<&LayerCache>, mask: Option<&Mask>, l: i32) -> Result<Self> {
+        let (own, position) = match cache {
+            Some(first) => (first.make_mask(l, None)?, first.position()),
+            None if l == 1 => (Mask::None, Position::Same(0)),
+            None => (Mask::Causal, Position::Same(0)),
+        };
+        let mask = mask.cloned().unwrap_or(own);
+        Ok(Self { mask, position })
     }
 }
 
