@@ -146,7 +146,7 @@ fn train(
             Ok(vec![logprobs.mean(false)?.multiply(Array::from_f32(-1.0))?])
         })?;
         stepper.accumulate(grads)?;
-        stepper.apply(&mut model, step, u64::MAX)?;
+        stepper.apply(&mut model, true, step, u64::MAX)?;
         step += 1;
         let mut all = values;
         all.extend(model.arrays());

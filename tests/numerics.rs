@@ -30,6 +30,8 @@ mod roundtrip;
 mod sampling;
 #[path = "numerics/speculation.rs"]
 mod speculation;
+#[path = "numerics/steps.rs"]
+mod steps;
 #[path = "numerics/support.rs"]
 mod support;
 #[path = "numerics/training.rs"]

@@ -140,17 +140,23 @@ pub trait Params: Clone {
 
     /// Puts other arrays in the places of [`trained`](Self::trained).
     fn set_trained(&mut self, arrays: &[Array]) {
-        let role = trained_role(&self.entries());
         let mut next = arrays.iter();
-        self.walk(&mut |_, found, place| {
-            if found == role
-                && let Some(array) = next.next()
-            {
+        self.change_trained(&mut |place| {
+            if let Some(array) = next.next() {
                 *place = array.clone();
             }
             Ok(())
         })
         .expect("this visitor has no errors");
+    }
+
+    /// Visits the places of [`trained`](Self::trained), in their order.
+    fn change_trained(&mut self, visit: &mut dyn FnMut(&mut Array) -> Result<()>) -> Result<()> {
+        let role = trained_role(&self.entries());
+        self.walk(&mut |_, found, place| match found == role {
+            true => visit(place),
+            false => Ok(()),
+        })
     }
 
     /// An error if training would leave weights in few bits behind.

@@ -71,28 +71,53 @@ impl Optimizer {
         grads: &[Array],
         learning_rate: f64,
     ) -> Result<Vec<Array>> {
+        self.begin(params, grads)?;
+        let pairs = params.iter().zip(grads).enumerate();
+        pairs
+            .map(|(i, (param, grad))| self.advance(i, param, grad, learning_rate))
+            .collect()
+    }
+
+    /// Begins a step, of which [`advance`](Self::advance) is asked for each parameter in turn.
+    ///
+    /// # Errors
+    /// Gradients or a state that are not those of the parameters; nothing is changed then.
+    pub fn begin(&mut self, params: &[Array], grads: &[Array]) -> Result<()> {
         self.check(params, grads)?;
         self.prepare(params)?;
         self.steps += 1;
-        let mut updated = Vec::with_capacity(params.len());
-        for (i, (param, grad)) in params.iter().zip(grads).enumerate() {
-            let grad = grad.as_dtype(Dtype::Float32)?;
-            let full = self.masters[i].as_ref().unwrap_or(param);
-            let decays = self.decay_vectors || param.ndim() >= 2;
-            let rule = if decays {
-                self.rule
-            } else {
-                self.rule.without_decay()
-            };
-            let full = full.as_dtype(Dtype::Float32)?;
-            let state = &mut self.state[i];
-            let next = rule.step(&full, &grad, state, learning_rate, self.steps)?;
-            updated.push(next.as_dtype(param.dtype())?);
-            if self.masters[i].is_some() {
-                self.masters[i] = Some(next);
-            }
+        Ok(())
+    }
+
+    /// Parameter number `i` after the step that has begun.
+    pub fn advance(
+        &mut self,
+        i: usize,
+        param: &Array,
+        grad: &Array,
+        learning_rate: f64,
+    ) -> Result<Array> {
+        let grad = grad.as_dtype(Dtype::Float32)?;
+        let full = self.masters[i].as_ref().unwrap_or(param);
+        let decays = self.decay_vectors || param.ndim() >= 2;
+        let rule = if decays {
+            self.rule
+        } else {
+            self.rule.without_decay()
+        };
+        let full = full.as_dtype(Dtype::Float32)?;
+        let state = &mut self.state[i];
+        let next = rule.step(&full, &grad, state, learning_rate, self.steps)?;
+        let updated = next.as_dtype(param.dtype())?;
+        if self.masters[i].is_some() {
+            self.masters[i] = Some(next);
         }
         Ok(updated)
+    }
+
+    /// What is kept for parameter number `i`, its master copy included.
+    pub fn kept(&self, i: usize) -> impl Iterator<Item = &Array> {
+        self.state[i].iter().chain(&self.masters[i])
     }
 
     /// Gradients and state must be those of the parameters, one by one.

@@ -88,9 +88,10 @@ impl GrpoTrainer {
                     .map(|o| o.completion.token_ids.len() as f64),
             );
             for (name, values) in scores.parts {
+                let values = Scores::known(&values);
                 match parts.iter_mut().find(|(known, _)| *known == name) {
                     Some((_, all)) => all.extend(values),
-                    None => parts.push((name, values)),
+                    None => parts.push((name, values.collect())),
                 }
             }
         }

@@ -41,6 +41,11 @@ impl LossType {
         }
     }
 
+    /// Whether the mean is over the tokens of the batch at hand.
+    pub fn is_by_local_tokens(self) -> bool {
+        self == Self::Bnpo
+    }
+
     /// The name in settings and logs.
     pub fn name(self) -> &'static str {
         match self {
@@ -91,6 +96,8 @@ pub struct LossSettings {
     pub delta: Option<f32>,
     /// Weight of the divergence from the reference model; 0 needs no reference.
     pub beta: f32,
+    pub top_entropy_quantile: f32,
+    pub entropy_coef: f32,
 }
 
 impl Default for LossSettings {
@@ -102,6 +109,8 @@ impl Default for LossSettings {
             epsilon_high: None,
             delta: None,
             beta: 0.0,
+            top_entropy_quantile: 1.0,
+            entropy_coef: 0.0,
         }
     }
 }
@@ -143,6 +152,31 @@ pub struct LossInputs<'a> {
     pub max_completion_length: Option<i32>,
     /// The share of the step that this batch is: the loss is divided by it.
     pub gradient_accumulation_steps: f32,
+    pub sampling_logprobs: Option<&'a Array>,
+    pub entropies: Option<&'a Array>,
+    pub entropy_threshold: Option<f32>,
+}
+
+impl<'a> LossInputs<'a> {
+    pub fn new(logprobs: &'a Array, advantages: &'a Array, mask: &'a Array) -> Self {
+        Self {
+            logprobs,
+            old_logprobs: None,
+            ref_logprobs: None,
+            advantages,
+            mask,
+            num_items_in_batch: None,
+            max_completion_length: None,
+            gradient_accumulation_steps: 1.0,
+            sampling_logprobs: None,
+            entropies: None,
+            entropy_threshold: None,
+        }
+    }
+}
+
+pub fn quantile(values: &mut [f32], q: f32) -> Option<f32> {
+    values.first().map(|v| v * q)
 }
 
 /// The loss `[]`, and numbers to watch, each `[]`: `clip_ratio/low_mean`,
@@ -291,6 +325,9 @@ mod tests {
             num_items_in_batch: Some(12.0),
             max_completion_length: Some(8),
             gradient_accumulation_steps: 1.0,
+            sampling_logprobs: None,
+            entropies: None,
+            entropy_threshold: None,
         };
         let settings = LossSettings {
             loss_type,
@@ -321,6 +358,9 @@ mod tests {
             num_items_in_batch: None,
             max_completion_length: None,
             gradient_accumulation_steps: 1.0,
+            sampling_logprobs: None,
+            entropies: None,
+            entropy_threshold: None,
         };
         let (value, metrics) = loss(&inputs, &LossSettings::default()).unwrap();
         // exp(-80) and the clip at 1.2, averaged over two tokens.
@@ -341,6 +381,9 @@ mod tests {
             num_items_in_batch: None,
             max_completion_length: None,
             gradient_accumulation_steps: 1.0,
+            sampling_logprobs: None,
+            entropies: None,
+            entropy_threshold: None,
         };
         let settings = LossSettings {
             beta: 0.1,

@@ -6,14 +6,17 @@
 pub mod advantage;
 mod evaluate;
 pub mod loss;
+mod micro;
 mod record;
 mod report;
 pub mod reward;
 mod rollout;
+mod sample;
 mod settings;
 mod state;
 mod trainer;
 mod update;
+mod warnings;
 
 pub use advantage::{AdvantageSettings, Scale, advantages};
 pub use evaluate::{EvalSettings, Evaluation};
@@ -23,3 +26,4 @@ pub use reward::{Completion, Reward, RewardOutput, Score, Scores};
 pub use rollout::Rollout;
 pub use settings::GrpoSettings;
 pub use trainer::GrpoTrainer;
+pub use update::{BuiltIn, PolicyLoss};

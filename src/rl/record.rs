@@ -1,10 +1,11 @@
 //! What a run leaves behind: metrics, completions, the curve, checkpoints.
 
-use super::reward::Reward;
+use super::reward::{Reward, RewardOutput, Scores};
+use super::sample::{Scored, teaching_groups};
 use super::trainer::GrpoTrainer;
-use super::update::Scored;
 use crate::error::{Error, Result};
 use crate::generate::Finish;
+use crate::mlx;
 use crate::train::{Metrics, RunDir, mean_and_std};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -25,36 +26,60 @@ impl GrpoTrainer {
         metrics.set("reward", mean);
         metrics.set("reward_std", deviation);
         for (name, values) in &scored.scores.parts {
-            let (mean, deviation) = mean_and_std(values);
+            let known: Vec<f64> = Scores::known(values).collect();
+            let (mean, deviation) = mean_and_std(&known);
             metrics.set(format!("rewards/{name}/mean"), mean);
             metrics.set(format!("rewards/{name}/std"), deviation);
         }
-        let groups = scored.rewards.chunks(scored.rollout.num_generations);
-        let count = groups.len() as f64;
-        let flat = groups.filter(|group| mean_and_std(group).1 < 1e-12).count();
-        metrics.set("frac_reward_zero_std", flat as f64 / count);
-        let lengths: Vec<f64> = scored
-            .rollout
-            .outputs
-            .iter()
-            .map(|output| output.completion.token_ids.len() as f64)
-            .collect();
-        let ended = |o: &&super::RewardOutput| o.completion.finish == Finish::Length;
-        let cut = scored.rollout.outputs.iter().filter(ended).count();
-        metrics.set("completions/mean_length", mean_and_std(&lengths).0);
-        metrics.set(
-            "completions/max_length",
-            lengths.iter().copied().fold(0.0, f64::max),
-        );
+        let groups = scored.rollout.prompt_ids.len();
+        let flat = groups - teaching_groups(scored).len();
+        metrics.set("frac_reward_zero_std", flat as f64 / groups as f64);
+        let outputs = &scored.rollout.outputs;
+        let length = |o: &RewardOutput| o.completion.token_ids.len() as f64;
+        let ended = |o: &&RewardOutput| o.completion.finish != Finish::Length;
+        let lengths: Vec<f64> = outputs.iter().map(length).collect();
+        let terminated: Vec<f64> = outputs.iter().filter(ended).map(length).collect();
+        for (kind, lengths) in [("", &lengths), ("terminated_", &terminated)] {
+            let name = |of: &str| format!("completions/{of}_{kind}length");
+            // As in TRL, 0 where no completion ended.
+            let some = |value: f64| if lengths.is_empty() { 0.0 } else { value };
+            let least = lengths.iter().copied().fold(f64::INFINITY, f64::min);
+            metrics.set(name("mean"), some(mean_and_std(lengths).0));
+            metrics.set(name("min"), some(least));
+            metrics.set(name("max"), lengths.iter().copied().fold(0.0, f64::max));
+        }
+        let cut = lengths.len() - terminated.len();
         metrics.set(
             "completions/clipped_ratio",
             cut as f64 / lengths.len() as f64,
         );
-        let prompts = scored.rollout.outputs.iter();
-        let prompt_tokens: usize = prompts
+    }
+
+    /// Times, speeds and memory of a step that is over.
+    pub(super) fn measure(
+        &mut self,
+        scored: &Scored,
+        start: Instant,
+        sampling: Duration,
+        metrics: &mut Metrics,
+    ) -> Result<()> {
+        let seconds = start.elapsed().as_secs_f64();
+        let (sampling, sampled) = (sampling.as_secs_f64(), scored.rollout.num_tokens() as f64);
+        let outputs = scored.rollout.outputs.iter();
+        let prompt_tokens: usize = outputs
             .map(|output| scored.rollout.prompt_ids[output.group].len())
             .sum();
         self.num_tokens += (prompt_tokens + scored.rollout.num_tokens()) as u64;
+        let training = seconds - sampling;
+        metrics.set("num_tokens", self.num_tokens as f64);
+        metrics.set("step_time", seconds);
+        metrics.set("time/sample", sampling);
+        metrics.set("time/train", training);
+        metrics.set("tokens_per_second", sampled / seconds);
+        metrics.set("tokens_per_second/sample", sampled / sampling);
+        metrics.set("tokens_per_second/train", sampled / training);
+        metrics.set("peak_memory_gb", mlx::memory::memory()?.peak as f64 / 1e9);
+        Ok(())
     }
 
     /// The run's folder, made when it is first needed.
@@ -93,6 +118,13 @@ impl GrpoTrainer {
             "warmup_steps": s.optim.warmup_steps,
             "num_iterations": s.num_iterations,
             "gradient_accumulation_steps": s.gradient_accumulation_steps,
+            "micro_batch_tokens": s.micro_batch_tokens,
+            "gradient_checkpointing": s.gradient_checkpointing,
+            "shared_prefix": s.shared_prefix,
+            "mask_truncated_completions": s.mask_truncated_completions,
+            "dynamic_sampling": s.dynamic_sampling,
+            "overlong_buffer": s.overlong_buffer,
+            "ref_sync_steps": s.ref_sync_steps,
             "max_steps": s.max_steps,
             "num_epochs": s.num_epochs,
             "seed": s.seed,

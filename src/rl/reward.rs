@@ -88,8 +88,8 @@ pub trait Reward {
 pub struct Scores {
     /// One row for each output, one column for each reward.
     pub values: Vec<Vec<Option<f64>>>,
-    /// Every part that was seen, with the values of the outputs that have it.
-    pub parts: Vec<(String, Vec<f64>)>,
+    /// Every part that was seen, with its value for each output that has it.
+    pub parts: Vec<(String, Vec<Option<f64>>)>,
 }
 
 impl Scores {
@@ -124,6 +124,45 @@ impl Scores {
         Ok(scores)
     }
 
+    /// Adds something that is known of every output; one that nothing could score stays so.
+    pub fn add_column(&mut self, name: &str, values: Vec<f64>) {
+        for (index, value) in values.into_iter().enumerate() {
+            let is_scored = self.values[index].iter().any(Option::is_some);
+            let value = Some(value).filter(|_| is_scored);
+            self.values[index].push(value);
+            self.part(name)[index] = value;
+        }
+    }
+
+    /// Keeps the groups of these numbers, `size` outputs each.
+    pub fn keep_groups(&mut self, groups: &[usize], size: usize) {
+        fn kept<T: Clone>(all: &[T], groups: &[usize], size: usize) -> Vec<T> {
+            let of_group = |group: &usize| all[group * size..(group + 1) * size].to_vec();
+            groups.iter().flat_map(of_group).collect()
+        }
+        self.values = kept(&self.values, groups, size);
+        for (_, values) in &mut self.parts {
+            *values = kept(values, groups, size);
+        }
+    }
+
+    /// Adds the scores of other outputs behind these.
+    pub fn append(&mut self, other: Self) {
+        let (before, count) = (self.values.len(), other.values.len());
+        self.values.extend(other.values);
+        for (_, values) in &mut self.parts {
+            values.resize(before + count, None);
+        }
+        for (name, values) in other.parts {
+            self.part(&name)[before..].clone_from_slice(&values);
+        }
+    }
+
+    /// The values of a part, without the outputs that lack it.
+    pub fn known<'a>(values: &'a [Option<f64>]) -> impl Iterator<Item = f64> + 'a {
+        values.iter().flatten().copied()
+    }
+
     fn take(&mut self, name: &str, index: usize, answer: Score) -> Result<Option<f64>> {
         let finite = |part: &str, value: f64| -> Result<f64> {
             if value.is_finite() {
@@ -138,25 +177,27 @@ impl Scores {
             Score::Unscorable => Ok(None),
             Score::Value(value) => {
                 let value = finite("the score", value)?;
-                self.part(name).push(value);
+                self.part(name)[index] = Some(value);
                 Ok(Some(value))
             }
             Score::Parts(parts) => {
                 let mut sum = 0.0;
                 for (part, value) in parts {
                     sum += finite(&format!("`{part}`"), value)?;
-                    self.part(&part).push(value);
+                    let place = &mut self.part(&part)[index];
+                    *place = Some(place.unwrap_or(0.0) + value);
                 }
                 Ok(Some(sum))
             }
         }
     }
 
-    fn part(&mut self, name: &str) -> &mut Vec<f64> {
+    fn part(&mut self, name: &str) -> &mut Vec<Option<f64>> {
         let at = match self.parts.iter().position(|(known, _)| known == name) {
             Some(at) => at,
             None => {
-                self.parts.push((name.to_string(), Vec::new()));
+                let nobody = vec![None; self.values.len()];
+                self.parts.push((name.to_string(), nobody));
                 self.parts.len() - 1
             }
         };

@@ -94,15 +94,26 @@ impl Rollout {
             .any(|output| output.completion.finish == Finish::Interrupted)
     }
 
-    /// Prompt and completion ids of some outputs.
-    pub fn pairs(&self, range: std::ops::Range<usize>) -> Vec<(&[i32], &[i32])> {
-        self.outputs[range]
-            .iter()
-            .map(|output| {
-                let prompt = self.prompt_ids[output.group].as_slice();
-                (prompt, output.completion.token_ids.as_slice())
-            })
-            .collect()
+    /// Keeps the prompts of these numbers with their completions, in this order.
+    pub fn keep_groups(&mut self, groups: &[usize]) {
+        let size = self.num_generations;
+        let of_group = |group: &usize| self.outputs[group * size..(group + 1) * size].to_vec();
+        self.outputs = groups.iter().flat_map(of_group).collect();
+        self.prompt_ids = groups.iter().map(|g| self.prompt_ids[*g].clone()).collect();
+        self.number();
+    }
+
+    /// Adds the prompts of another rollout behind these.
+    pub fn append(&mut self, other: Self) {
+        self.prompt_ids.extend(other.prompt_ids);
+        self.outputs.extend(other.outputs);
+        self.number();
+    }
+
+    fn number(&mut self) {
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            (output.index, output.group) = (index, index / self.num_generations);
+        }
     }
 
     /// How many tokens were sampled.

@@ -33,6 +33,25 @@ pub struct GrpoSettings {
     pub num_iterations: usize,
     /// Micro-batches for each update; the update is the same, the memory less.
     pub gradient_accumulation_steps: usize,
+    /// Micro-batches of as many rows as so many tokens allow, padding included, in the place of
+    /// `gradient_accumulation_steps`; 0 is off.
+    pub micro_batch_tokens: usize,
+    /// Computes the inside of each block again in the backward pass.
+    pub gradient_checkpointing: bool,
+    /// How many completion tokens go through the head at once; 0 is by the vocabulary's size.
+    pub logprob_chunk_size: usize,
+    /// Forwards a prompt once for all of its completions in training, too.
+    pub shared_prefix: bool,
+    /// Learns nothing from completions that did not end.
+    pub mask_truncated_completions: bool,
+    /// How often prompts whose completions are all worth the same are replaced in a step.
+    pub dynamic_sampling: u64,
+    /// Completions are punished more and more in the last so many tokens; 0 is off.
+    pub overlong_buffer: usize,
+    /// 0 keeps the reference as it was at the start.
+    pub ref_sync_steps: u64,
+    /// The share of the model in a synchronised reference.
+    pub ref_model_mixup_alpha: f32,
     /// 0 is by `num_epochs`.
     pub max_steps: u64,
     pub num_epochs: u64,
@@ -65,6 +84,15 @@ impl Default for GrpoSettings {
             router_aux_loss_coef: 0.0,
             num_iterations: 1,
             gradient_accumulation_steps: 1,
+            micro_batch_tokens: 0,
+            gradient_checkpointing: false,
+            logprob_chunk_size: 0,
+            shared_prefix: true,
+            mask_truncated_completions: false,
+            dynamic_sampling: 0,
+            overlong_buffer: 0,
+            ref_sync_steps: 0,
+            ref_model_mixup_alpha: 0.6,
             max_steps: 0,
             num_epochs: 1,
             eval_steps: 0,
@@ -99,6 +127,38 @@ impl GrpoSettings {
         ];
         if let Some((name, count)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(Error::setting(*name, count, "at least 1"));
+        }
+        if self.micro_batch_tokens > 0 && self.gradient_accumulation_steps > 1 {
+            let expected = "0 with `gradient_accumulation_steps`: one of them makes the parts";
+            let found = self.micro_batch_tokens;
+            return Err(Error::setting("micro_batch_tokens", found, expected));
+        }
+        if self.overlong_buffer > self.max_completion_length {
+            let expected = format!(
+                "up to max_completion_length = {}",
+                self.max_completion_length
+            );
+            return Err(Error::setting(
+                "overlong_buffer",
+                self.overlong_buffer,
+                &expected,
+            ));
+        }
+        if self.ref_sync_steps > 0 && self.loss.beta == 0.0 {
+            let expected = "0, or a `beta` above 0: without one there is no reference";
+            return Err(Error::setting(
+                "ref_sync_steps",
+                self.ref_sync_steps,
+                expected,
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.ref_model_mixup_alpha) {
+            let found = self.ref_model_mixup_alpha;
+            return Err(Error::setting(
+                "ref_model_mixup_alpha",
+                found,
+                "from 0 to 1",
+            ));
         }
         if self.eval_steps > 0 && self.eval_dataset.is_none() {
             let expected = "0, or an `eval_dataset` beside it";

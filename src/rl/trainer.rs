@@ -4,7 +4,10 @@ use super::evaluate::EvalSettings;
 use super::report::Report;
 use super::reward::Reward;
 use super::rollout::Rollout;
+use super::sample::{Refill, teaching_groups};
 use super::settings::GrpoSettings;
+use super::update::{BuiltIn, PolicyLoss};
+use super::warnings::Warned;
 use crate::data::{Dataset, Row};
 use crate::error::{Error, Result};
 use crate::mlx::random::derive;
@@ -31,6 +34,11 @@ pub struct GrpoTrainer {
     pub(super) num_tokens: u64,
     pub(super) run: Option<RunDir>,
     pub(super) last_drawn: Option<Instant>,
+    /// Sentences about what looks wrong, not told yet.
+    pub notes: Vec<String>,
+    pub(super) warned: Warned,
+    /// Whether the loss of the current call is not the built-in one.
+    pub(super) is_custom: bool,
 }
 
 impl GrpoTrainer {
@@ -40,7 +48,9 @@ impl GrpoTrainer {
         settings.check()?;
         model.borrow().tokenizer()?;
         change(&model)?.network.prepare(settings.lora.as_ref())?;
-        let needs_copy = settings.loss.beta > 0.0 && !model.borrow().network.has_adapters();
+        let is_fixed = settings.ref_sync_steps == 0;
+        let needs_copy =
+            settings.loss.beta > 0.0 && !(is_fixed && model.borrow().network.has_adapters());
         let reference = needs_copy.then(|| model.borrow().network.clone());
         Ok(Self {
             stepper: Stepper::new(settings.optim.clone())?,
@@ -52,6 +62,9 @@ impl GrpoTrainer {
             num_tokens: 0,
             run: None,
             last_drawn: None,
+            notes: Vec::new(),
+            warned: Warned::default(),
+            is_custom: false,
         })
     }
 
@@ -109,9 +122,32 @@ impl GrpoTrainer {
         rewards: &mut [Box<dyn Reward + '_>],
         observer: &mut dyn Observer,
     ) -> Result<Report> {
+        self.is_custom = false;
+        self.train_by(dataset, rewards, &mut BuiltIn, observer)
+    }
+
+    /// The same with a loss of one's own in the place of `loss_type`.
+    pub fn train_with(
+        &mut self,
+        dataset: &Dataset,
+        rewards: &mut [Box<dyn Reward + '_>],
+        loss: &mut dyn PolicyLoss,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        self.is_custom = true;
+        self.train_by(dataset, rewards, loss, observer)
+    }
+
+    fn train_by(
+        &mut self,
+        dataset: &Dataset,
+        rewards: &mut [Box<dyn Reward + '_>],
+        loss: &mut dyn PolicyLoss,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
         let total = self.total_steps(dataset)?;
         let (start, first) = (Instant::now(), self.step);
-        let outcome = self.train_steps(dataset, rewards, observer, total, start);
+        let outcome = self.train_steps(dataset, rewards, loss, observer, total, start);
         observer.end();
         // Whatever happened, what was learnt is kept.
         if self.step > first {
@@ -142,6 +178,7 @@ impl GrpoTrainer {
         &mut self,
         dataset: &Dataset,
         rewards: &mut [Box<dyn Reward + '_>],
+        loss: &mut dyn PolicyLoss,
         observer: &mut dyn Observer,
         total: u64,
         start: Instant,
@@ -152,7 +189,19 @@ impl GrpoTrainer {
                 observer.note(&note);
             }
             let rows = self.rows(dataset, self.step);
-            self.take_step(&rows, rewards, total)?;
+            let (seed, step) = (self.settings.seed, self.step);
+            let others = |round, count| {
+                let seed = derive(derive(derive(seed, 3), step), round);
+                let order = dataset.order(seed, 0).into_iter().cycle();
+                order
+                    .take(count)
+                    .map(|i| dataset.rows()[i].clone())
+                    .collect()
+            };
+            self.take_step(&rows, rewards, loss, &others, total)?;
+            for note in std::mem::take(&mut self.notes) {
+                observer.note(&note);
+            }
             if let Some(metrics) = self.history.last() {
                 observer.step(&Progress {
                     task: "grpo",
@@ -181,6 +230,27 @@ impl GrpoTrainer {
 
     /// One step on given rows; the numbers of the step.
     pub fn step(&mut self, rows: &[Row], rewards: &mut [Box<dyn Reward + '_>]) -> Result<Metrics> {
+        self.is_custom = false;
+        self.step_by(rows, rewards, &mut BuiltIn)
+    }
+
+    /// The same with a loss of one's own in the place of `loss_type`.
+    pub fn step_with(
+        &mut self,
+        rows: &[Row],
+        rewards: &mut [Box<dyn Reward + '_>],
+        loss: &mut dyn PolicyLoss,
+    ) -> Result<Metrics> {
+        self.is_custom = true;
+        self.step_by(rows, rewards, loss)
+    }
+
+    fn step_by(
+        &mut self,
+        rows: &[Row],
+        rewards: &mut [Box<dyn Reward + '_>],
+        loss: &mut dyn PolicyLoss,
+    ) -> Result<Metrics> {
         if rows.is_empty() {
             return Err(Error::value("rows", "none", "at least one row"));
         }
@@ -188,14 +258,24 @@ impl GrpoTrainer {
             reward.refresh();
         }
         let total = self.settings.max_steps.max(self.step + 1);
-        self.take_step(rows, rewards, total)?;
+        let again = |_, count| rows.iter().cycle().take(count).cloned().collect();
+        self.take_step(rows, rewards, loss, &again, total)?;
         Ok(self.history.last().cloned().unwrap_or_default())
     }
 
     /// Samples as a step would, without learning.
     pub fn rollout(&self, rows: &[Row]) -> Result<Rollout> {
+        self.rollout_of(rows, 0)
+    }
+
+    pub(super) fn rollout_of(&self, rows: &[Row], round: u64) -> Result<Rollout> {
         let model = self.model.borrow();
         let seed = derive(derive(self.settings.seed, 1), self.step);
+        let seed = if round == 0 {
+            seed
+        } else {
+            derive(seed, round)
+        };
         let settings = self.settings.generate(&model.eos_token_ids, seed);
         Rollout::sample(&model, rows, &settings, &self.settings.stop)
     }
@@ -204,35 +284,37 @@ impl GrpoTrainer {
         &mut self,
         rows: &[Row],
         rewards: &mut [Box<dyn Reward + '_>],
+        loss: &mut dyn PolicyLoss,
+        refill: &Refill,
         total: u64,
     ) -> Result<()> {
         self.run()?;
-        // 1. Sample and score. An interrupted batch is not trained on.
+        mlx::memory::reset_peak()?;
+        // 1. Sample and score.
         let start = Instant::now();
-        let rollout = self.rollout(rows)?;
-        if rollout.interrupted() {
-            return Err(Error::Interrupted);
-        }
-        let sampled = start.elapsed();
-        let scored = self.score(rollout, rewards)?;
-        let scoring = start.elapsed() - sampled;
-        // 2. Learn.
+        let (rollout, scores) = self.sample(rows, 0, rewards)?;
+        let mut scored = self.compare(rollout, scores, rewards)?;
         let mut metrics = Metrics::default();
         metrics.set("step", (self.step + 1) as f64);
+        // What is sampled in the place of dull prompts would make the policy look better or worse.
         self.describe(&scored, &mut metrics);
-        self.learn(&scored, total, &mut metrics)?;
+        if self.settings.dynamic_sampling > 0 {
+            let rounds;
+            (scored, rounds) = self.refilled(scored, rewards, refill)?;
+            metrics.set("dynamic_sampling/rounds", rounds as f64);
+            let teaching = teaching_groups(&scored).len();
+            let share = teaching as f64 / scored.rollout.prompt_ids.len() as f64;
+            metrics.set("dynamic_sampling/kept", share);
+        }
+        let sampling = start.elapsed();
+        // 2. Learn.
+        self.learn(&scored, total, loss, &mut metrics)?;
         // 3. Write down.
         self.step += 1;
-        let seconds = start.elapsed().as_secs_f64();
-        let tokens = scored.rollout.num_tokens() as f64;
-        metrics.set("num_tokens", self.num_tokens as f64);
-        metrics.set("step_time", seconds);
-        metrics.set("time/generate", sampled.as_secs_f64());
-        metrics.set("time/reward", scoring.as_secs_f64());
-        metrics.set("tokens_per_second", tokens / seconds);
-        metrics.set("peak_memory_gb", mlx::memory::memory()?.peak as f64 / 1e9);
+        self.measure(&scored, start, sampling, &mut metrics)?;
         self.write(&scored, &metrics, rewards)?;
         self.history.push(metrics);
+        self.warn();
         self.draw(false)
     }
 }

@@ -1,56 +1,85 @@
 //! One update: from a scored batch of completions to a step of the optimiser.
 
-use super::advantage::{advantages, weighted};
-use super::loss::{LossInputs, loss};
-use super::reward::{Reward, Scores};
-use super::rollout::Rollout;
+use super::loss::{LossInputs, LossSettings, loss};
+use super::micro::{MicroBatch, micro_batches};
+use super::sample::Scored;
 use super::trainer::GrpoTrainer;
 use crate::error::Result;
-use crate::mlx::autograd::stop_gradient;
+use crate::generate::Finish;
 use crate::mlx::random::derive;
-use crate::mlx::{self, Array, Dtype, interrupt};
+use crate::mlx::{self, Array, autograd, interrupt};
 use crate::models::Qwen3;
 use crate::nn::Params;
-use crate::tensor::mask::length_mask;
-use crate::tensor::select::entropy;
-use crate::tensor::{item, selective_log_softmax, to_f32};
+use crate::tensor::to_f32;
 use crate::text::change;
 use crate::train::{
-    Batch, Metrics, completion_logits, completion_logprobs, loss_and_grads, router_loss,
+    BackwardSettings, HeadSettings, Metrics, TargetGrads, TargetScores, gradients, scores,
 };
 
-/// What one step is computed from.
-pub(super) struct Scored {
-    pub rollout: Rollout,
-    pub scores: Scores,
-    /// Weighted sums, NaN where nothing could be scored.
-    pub rewards: Vec<f64>,
-    pub advantages: Vec<f64>,
+/// A loss of the log-probabilities of a batch: the built-in one, or a script's.
+pub trait PolicyLoss {
+    /// The loss `[]`, differentiable by the log-probabilities and the entropies, and numbers to
+    /// watch, `[]` each.
+    fn loss(
+        &mut self,
+        inputs: &LossInputs,
+        settings: &LossSettings,
+    ) -> Result<(Array, Vec<(String, Array)>)>;
+}
+
+/// [`loss`](super::loss::loss) as `loss_type` says.
+pub struct BuiltIn;
+
+impl PolicyLoss for BuiltIn {
+    fn loss(
+        &mut self,
+        inputs: &LossInputs,
+        settings: &LossSettings,
+    ) -> Result<(Array, Vec<(String, Array)>)> {
+        loss(inputs, settings)
+    }
+}
+
+/// What a micro-batch is learnt from, the same in every iteration.
+struct Lesson {
+    part: MicroBatch,
+    /// `[B]`
+    advantages: Array,
+    /// `[B, T]`: 1 for tokens that count.
+    mask: Array,
+    /// `[N]`: the log-probabilities at sampling time.
+    behaviour: Array,
+    /// `[N]`: those of the reference model, where there is one.
+    reference: Option<Array>,
+    /// How many tokens count.
+    tokens: usize,
+}
+
+/// The numbers of a step, gathered over its micro-batches.
+#[derive(Default)]
+struct Gathered(Vec<(String, f64)>);
+
+impl Gathered {
+    fn with(&mut self, name: &str, value: f64, join: impl Fn(f64, f64) -> f64) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = join(*old, value),
+            None => self.0.push((name.to_string(), value)),
+        }
+    }
+
+    /// A mean over tokens, of which this part has a share; extremes stay extremes.
+    fn mean(&mut self, name: &str, value: f64, share: f64) {
+        if name.ends_with("max") {
+            self.with(name, value, f64::max);
+        } else if name.ends_with("min") {
+            self.with(name, value, f64::min);
+        } else {
+            self.with(name, value * share, |a, b| a + b);
+        }
+    }
 }
 
 impl GrpoTrainer {
-    pub(super) fn score(
-        &self,
-        rollout: Rollout,
-        rewards: &mut [Box<dyn Reward + '_>],
-    ) -> Result<Scored> {
-        let scores = Scores::ask(rewards, &rollout.outputs)?;
-        let mut settings = self.settings.advantage.clone();
-        if settings.reward_weights.is_empty() {
-            settings.reward_weights = rewards.iter().map(|reward| reward.weight()).collect();
-        }
-        let group = rollout.num_generations;
-        let advantages = advantages(&scores.values, group, &settings)?;
-        let sums = scores.values.iter();
-        let rewards = sums.map(|row| weighted(row, &settings.reward_weights));
-        Ok(Scored {
-            rewards: rewards.collect(),
-            rollout,
-            scores,
-            advantages,
-        })
-    }
-
     /// The model that `beta` holds the trained one to.
     fn reference(&self) -> Option<Qwen3> {
         let network = &self.model.borrow().network;
@@ -60,142 +89,298 @@ impl GrpoTrainer {
         }
     }
 
+    fn head(&self, entropies: bool) -> HeadSettings {
+        HeadSettings {
+            temperature: self.settings.sampler.logprob_temperature(),
+            chunk_size: self.settings.logprob_chunk_size,
+            entropies,
+        }
+    }
+
     /// `num_iterations` updates on one batch of completions.
     pub(super) fn learn(
         &mut self,
         scored: &Scored,
         total: u64,
+        loss: &mut dyn PolicyLoss,
         metrics: &mut Metrics,
     ) -> Result<()> {
-        let mut sums: Vec<(String, f64)> = Vec::new();
-        for _ in 0..self.settings.num_iterations {
-            sums.clear();
-            for range in self.micro_batches(scored.rollout.outputs.len()) {
-                if let Err(error) = interrupt::check() {
+        let lessons = self.lessons(scored)?;
+        let mut skipped = 0;
+        for iteration in 0..self.settings.num_iterations {
+            let mut gathered = Gathered::default();
+            let threshold = self.entropy_threshold(&lessons)?;
+            for (i, lesson) in lessons.iter().enumerate() {
+                // Once the weights have moved, the step is finished: half of it could not be told
+                // from a whole one when the run goes on.
+                let outcome = match iteration {
+                    0 => interrupt::check(),
+                    _ => Ok(()),
+                };
+                let outcome = outcome.and_then(|()| {
+                    self.backward(&lessons, lesson, i, threshold, loss, &mut gathered)
+                });
+                if let Err(error) = outcome {
                     self.stepper.discard();
                     return Err(error);
                 }
-                for (name, value) in self.backward(scored, range)? {
-                    match sums.iter_mut().find(|(known, _)| *known == name) {
-                        Some((_, sum)) => *sum += value,
-                        None => sums.push((name, value)),
-                    }
-                }
             }
+            let value = gathered.0.iter().find(|(name, _)| name == "loss");
+            let is_finite = value.is_none_or(|(_, value)| value.is_finite());
             let mut model = change(&self.model)?;
-            let outcome = self.stepper.apply(&mut model.network, self.step, total)?;
+            let outcome = self
+                .stepper
+                .apply(&mut model.network, is_finite, self.step, total)?;
+            drop(model);
             metrics.set("grad_norm", outcome.grad_norm);
             metrics.set("learning_rate", outcome.learning_rate);
-            metrics.set("skipped", f64::from(u8::from(outcome.skipped)));
+            skipped += u32::from(outcome.skipped);
+            metrics.set("skipped", f64::from(skipped));
+            for (name, value) in gathered.0 {
+                // How far the sampler was off is known before the weights move, not after.
+                if iteration == 0 || !name.starts_with("sampling/") {
+                    metrics.set(name, value);
+                }
+            }
         }
-        for (name, value) in sums {
-            metrics.set(name, value);
+        self.sync_reference()
+    }
+
+    /// Constants of the step, in parts.
+    fn lessons(&self, scored: &Scored) -> Result<Vec<Lesson>> {
+        let reference = self.reference();
+        let outputs = &scored.rollout.outputs;
+        let parts = micro_batches(&scored.rollout, &self.settings);
+        parts
+            .into_iter()
+            .map(|part| {
+                let rows = || part.rows.iter().map(|row| &outputs[*row]);
+                let b = part.rows.len() as i32;
+                let advantages: Vec<f32> = part
+                    .rows
+                    .iter()
+                    .map(|row| scored.advantages[*row] as f32)
+                    .collect();
+                let behaviour: Vec<f32> = rows()
+                    .flat_map(|output| output.completion.logprobs.iter().copied())
+                    .collect();
+                let width = part.batch.width() as usize;
+                let mut mask = vec![0.0f32; part.rows.len() * width];
+                let mut tokens = 0;
+                for (i, output) in rows().enumerate() {
+                    let truncated = output.completion.finish == Finish::Length;
+                    if !(truncated && self.settings.mask_truncated_completions) {
+                        let length = output.completion.token_ids.len();
+                        mask[i * width..][..length].fill(1.0);
+                        tokens += length;
+                    }
+                }
+                let reference = match &reference {
+                    Some(model) => Some(scores(model, &part.batch, self.head(false))?.logprobs),
+                    None => None,
+                };
+                Ok(Lesson {
+                    advantages: Array::from_slice(&advantages, &[b]),
+                    mask: Array::from_slice(&mask, &[b, width as i32]),
+                    behaviour: Array::from_slice(&behaviour, &[behaviour.len() as i32]),
+                    reference,
+                    tokens,
+                    part,
+                })
+            })
+            .collect()
+    }
+
+    /// The entropy from which on a token is learnt, of all tokens of the step; a single part finds
+    /// it by itself.
+    fn entropy_threshold(&self, lessons: &[Lesson]) -> Result<Option<f32>> {
+        let share = self.settings.loss.top_entropy_quantile;
+        if share >= 1.0 || lessons.len() < 2 {
+            return Ok(None);
+        }
+        let model = self.model.borrow();
+        let mut counted = Vec::new();
+        for lesson in lessons {
+            interrupt::check()?;
+            let scores = scores(&model.network, &lesson.part.batch, self.head(true))?;
+            let Some(entropies) = scores.entropies else {
+                continue;
+            };
+            let rows = to_f32(&lesson.part.batch.to_rows(&entropies)?)?;
+            let mask = to_f32(&lesson.mask)?;
+            let pairs = rows.into_iter().zip(mask);
+            counted.extend(pairs.filter(|(_, m)| *m > 0.0).map(|(entropy, _)| entropy));
+        }
+        Ok(super::loss::quantile(&mut counted, 1.0 - share))
+    }
+
+    /// Loss and gradient of a micro-batch, added to what is accumulated.
+    fn backward(
+        &mut self,
+        lessons: &[Lesson],
+        lesson: &Lesson,
+        index: usize,
+        threshold: Option<f32>,
+        policy_loss: &mut dyn PolicyLoss,
+        gathered: &mut Gathered,
+    ) -> Result<()> {
+        let all_tokens: usize = lessons.iter().map(|lesson| lesson.tokens).sum();
+        let all_rows: usize = lessons.iter().map(|lesson| lesson.part.rows.len()).sum();
+        let of_tokens = lesson.tokens as f64 / all_tokens.max(1) as f64;
+        let of_rows = lesson.part.rows.len() as f64 / all_rows as f64;
+        // What the loss divides by in itself says which share of the step this part is.
+        let share = match self.settings.loss.loss_type.is_by_local_tokens() {
+            true => of_tokens,
+            false => of_rows,
+        };
+        let batch = &lesson.part.batch;
+        let sampled = batch.to_rows(&lesson.behaviour)?;
+        let reference = match &lesson.reference {
+            Some(logprobs) => Some(batch.to_rows(logprobs)?),
+            None => None,
+        };
+        // With one update the policy that sampled is the one that is trained: the ratio is 1.
+        let old = (self.settings.num_iterations > 1).then_some(&sampled);
+        let mut watched: Vec<(String, f64)> = Vec::new();
+        let by_targets = |found: &TargetScores| -> Result<TargetGrads> {
+            let Some(entropies) = &found.entropies else {
+                return Err(crate::error::Error::Mlx(
+                    "no entropies were computed".into(),
+                ));
+            };
+            // 1. The loss as a function of the log-probabilities and entropies of the targets.
+            let mut names = Vec::new();
+            let run = |args: &[Array]| -> Result<Vec<Array>> {
+                let logprobs = batch.to_rows(&args[0])?;
+                let entropies = batch.to_rows(&args[1])?;
+                let inputs = LossInputs {
+                    old_logprobs: old,
+                    ref_logprobs: reference.as_ref(),
+                    sampling_logprobs: Some(&sampled),
+                    entropies: Some(&entropies),
+                    entropy_threshold: threshold,
+                    num_items_in_batch: Some(all_tokens as f32),
+                    max_completion_length: Some(self.settings.max_completion_length as i32),
+                    gradient_accumulation_steps: (1.0 / share.max(f64::MIN_POSITIVE)) as f32,
+                    ..LossInputs::new(&logprobs, &lesson.advantages, &lesson.mask)
+                };
+                let (value, numbers) = policy_loss.loss(&inputs, &self.settings.loss)?;
+                names = numbers.iter().map(|(name, _)| name.clone()).collect();
+                let mut outputs = vec![value];
+                outputs.extend(numbers.into_iter().map(|(_, number)| number));
+                Ok(outputs)
+            };
+            let args = [found.logprobs.clone(), entropies.clone()];
+            let (values, mut grads) = autograd::value_and_grad(run, &args)?;
+            mlx::eval(values.iter().chain(&grads))?;
+            // 2. Numbers to watch.
+            for (name, value) in std::iter::once("loss".into()).chain(names).zip(&values) {
+                watched.push((name, f64::from(to_f32(value)?[0])));
+            }
+            let rows = |values: &Array| to_f32(&batch.to_rows(values)?);
+            let mask = to_f32(&lesson.mask)?;
+            watched.extend(compared(
+                &mask,
+                &rows(&found.logprobs)?,
+                &rows(&lesson.behaviour)?,
+            ));
+            let mean = masked_mean(&mask, &rows(entropies)?, f64::from);
+            watched.push(("entropy".into(), mean));
+            // 3. A bonus for entropy is the only thing that moves it.
+            let has_bonus = self.settings.loss.entropy_coef != 0.0 || self.is_custom;
+            let by_entropies = grads.pop().filter(|_| has_bonus);
+            Ok(TargetGrads {
+                logprobs: grads.swap_remove(0),
+                entropies: by_entropies,
+            })
+        };
+        let seed = derive(self.settings.seed, 2);
+        let seed = derive(derive(seed, self.stepper.optimizer.steps()), index as u64);
+        let network = self.model.borrow().network.with_dropout(seed)?;
+        let settings = BackwardSettings {
+            head: self.head(true),
+            gradient_checkpointing: self.settings.gradient_checkpointing,
+            router_aux_loss_coef: self.settings.router_aux_loss_coef * of_rows as f32,
+        };
+        let found = gradients(&network, batch, &settings, by_targets)?;
+        drop(network);
+        self.stepper.accumulate(found.arrays)?;
+        for (name, value) in watched {
+            match name.as_str() {
+                "loss" | "policy_loss" => gathered.mean(&name, value, 1.0),
+                _ => gathered.mean(&name, value, of_tokens),
+            }
+        }
+        if let Some(aux) = found.aux_loss {
+            let aux = f64::from(aux);
+            gathered.mean("aux_loss", aux, of_rows);
+            let weight = f64::from(self.settings.router_aux_loss_coef);
+            gathered.mean("loss", weight * aux * of_rows, 1.0);
         }
         Ok(())
     }
 
-    /// Rows split into `gradient_accumulation_steps` parts of nearly equal size.
-    fn micro_batches(&self, rows: usize) -> Vec<std::ops::Range<usize>> {
-        let parts = self.settings.gradient_accumulation_steps.min(rows);
-        (0..parts)
-            .map(|i| i * rows / parts..(i + 1) * rows / parts)
-            .collect()
-    }
-
-    /// Loss and gradient of some rows, added to what is accumulated; metrics that sum to the
-    /// step's over its micro-batches.
-    fn backward(
-        &mut self,
-        scored: &Scored,
-        range: std::ops::Range<usize>,
-    ) -> Result<Vec<(String, f64)>> {
-        let all = scored.rollout.outputs.len();
-        let share = range.len() as f32 / all as f32;
-        let first = range.start as u64;
-        let temperature = self.settings.sampler.logprob_temperature();
-        // 1. Constants of the batch.
-        let pairs = scored.rollout.pairs(range.clone());
-        let batch = Batch::new(&pairs);
-        let width = batch.width();
-        let rows = range.len() as i32;
-        let mask = length_mask(&batch.lengths, width)?.as_dtype(Dtype::Float32)?;
-        let advantages: Vec<f32> = scored.advantages[range.clone()]
-            .iter()
-            .map(|a| *a as f32)
-            .collect();
-        let advantages = Array::from_slice(&advantages, &[rows]);
-        let behaviour: Vec<f32> = scored.rollout.outputs[range]
-            .iter()
-            .flat_map(|output| output.completion.logprobs.iter().copied())
-            .collect();
-        let behaviour = Array::from_slice(&behaviour, &[behaviour.len() as i32]);
-        let behaviour_rows = batch.to_rows(&behaviour)?;
-        let reference = match self.reference() {
-            Some(model) => {
-                let logprobs = completion_logprobs(&model, &batch, temperature)?;
-                Some(batch.to_rows(&logprobs)?)
-            }
-            None => None,
+    /// Moves the reference towards the model, every `ref_sync_steps` (TR-DPO,
+    /// <https://arxiv.org/abs/2404.09656>).
+    fn sync_reference(&mut self) -> Result<()> {
+        let every = self.settings.ref_sync_steps;
+        if every == 0 || !(self.step + 1).is_multiple_of(every) {
+            return Ok(());
+        }
+        let Some(reference) = &mut self.reference else {
+            return Ok(());
         };
-        // With one update the policy that sampled is the one that is trained: the ratio is 1.
-        let old = (self.settings.num_iterations > 1).then_some(&behaviour_rows);
-        // 2. Forward and backward.
-        let mut names: Vec<String> = Vec::new();
-        let seed = derive(self.settings.seed, 2);
-        let seed = derive(derive(seed, self.stepper.optimizer.steps()), first);
-        let network = self.model.borrow().network.with_dropout(seed)?;
-        let coefficient = self.settings.router_aux_loss_coef;
-        let balanced = coefficient > 0.0 && network.config.num_experts > 0;
-        let (values, grads) = loss_and_grads(&network, |network| {
-            let mut routed = Vec::new();
-            let router = balanced.then_some(&mut routed);
-            let logits = completion_logits(network, &batch, temperature, router)?;
-            let logprobs = selective_log_softmax(&logits, batch.targets())?;
-            let difference = stop_gradient(&logprobs)?.subtract(&behaviour)?.abs()?;
-            let logprob_rows = batch.to_rows(&logprobs)?;
-            let inputs = LossInputs {
-                logprobs: &logprob_rows,
-                old_logprobs: old,
-                ref_logprobs: reference.as_ref(),
-                advantages: &advantages,
-                mask: &mask,
-                num_items_in_batch: Some(scored.rollout.num_tokens() as f32),
-                max_completion_length: Some(self.settings.max_completion_length as i32),
-                gradient_accumulation_steps: 1.0 / share,
-            };
-            let (mut value, mut watched) = loss(&inputs, &self.settings.loss)?;
-            if balanced {
-                let even = router_loss(network, &batch, &routed)?;
-                value = value.add(even.multiply(Array::from_f32(coefficient * share))?)?;
-                watched.push(("aux_loss".into(), even));
-            }
-            let entropy = entropy(&stop_gradient(&logits)?)?.mean(false)?;
-            let mut outputs = vec![
-                value,
-                difference.max(false)?,
-                difference.mean(false)?,
-                entropy,
-            ];
-            names = watched.iter().map(|(name, _)| name.clone()).collect();
-            outputs.extend(watched.into_iter().map(|(_, value)| value));
-            Ok(outputs)
-        })?;
-        // 3. Keep the gradient, read the numbers.
-        self.stepper.accumulate(grads)?;
-        mlx::eval(&values)?;
-        let share = f64::from(share);
-        let mut metrics = vec![("loss".to_string(), f64::from(item(&values[0])?))];
-        let shared = [
-            ("sampling/sampling_logp_difference/max", 1),
-            ("sampling/sampling_logp_difference/mean", 2),
-            ("entropy", 3),
-        ];
-        for (name, i) in shared {
-            metrics.push((name.to_string(), f64::from(item(&values[i])?) * share));
-        }
-        for (name, value) in names.into_iter().zip(&values[4..]) {
-            metrics.push((name, f64::from(to_f32(value)?[0]) * share));
-        }
-        Ok(metrics)
+        let alpha = self.settings.ref_model_mixup_alpha;
+        let trained = self.model.borrow().network.trained_arrays();
+        let mixed: Vec<Array> = (reference.trained_arrays().iter().zip(&trained))
+            .map(|(old, new)| {
+                let kept = old.multiply(Array::from_f32(1.0 - alpha).as_dtype(old.dtype())?)?;
+                let taken = new.multiply(Array::from_f32(alpha).as_dtype(new.dtype())?)?;
+                Ok(kept.add(taken)?)
+            })
+            .collect::<Result<_>>()?;
+        mlx::eval(&mixed)?;
+        reference.set_trained(&mixed);
+        Ok(())
     }
+}
+
+/// The mean of `f` of what is not masked; 0 where everything is.
+fn masked_mean(mask: &[f32], values: &[f32], f: impl Fn(f32) -> f64) -> f64 {
+    let pairs = mask.iter().zip(values).filter(|(m, _)| **m > 0.0);
+    let (sum, count) = pairs.fold((0.0, 0), |(sum, n), (_, x)| (sum + f(*x), n + 1));
+    sum / f64::from(count.max(1))
+}
+
+/// How far log-probabilities in training are from those at sampling time, under TRL's names.
+fn compared(mask: &[f32], trained: &[f32], sampled: &[f32]) -> Vec<(String, f64)> {
+    let differences: Vec<f32> = trained.iter().zip(sampled).map(|(a, b)| a - b).collect();
+    let counted = mask.iter().zip(&differences).filter(|(m, _)| **m > 0.0);
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for (_, difference) in counted {
+        low = low.min(f64::from(*difference));
+        high = high.max(f64::from(*difference));
+    }
+    if low > high {
+        return Vec::new();
+    }
+    let ratio = |x: f32| f64::from(x).exp();
+    let size = |x: f32| f64::from(x).abs();
+    let name = |name: &str| format!("sampling/{name}");
+    vec![
+        (
+            name("sampling_logp_difference/mean"),
+            masked_mean(mask, &differences, size),
+        ),
+        (
+            name("sampling_logp_difference/max"),
+            low.abs().max(high.abs()),
+        ),
+        (name("importance_sampling_ratio/min"), low.exp()),
+        (
+            name("importance_sampling_ratio/mean"),
+            masked_mean(mask, &differences, ratio),
+        ),
+        (name("importance_sampling_ratio/max"), high.exp()),
+    ]
 }

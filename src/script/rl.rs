@@ -197,6 +197,9 @@ mod functions {
                 num_items_in_batch: items,
                 max_completion_length: longest,
                 gradient_accumulation_steps: share,
+                sampling_logprobs: None,
+                entropies: None,
+                entropy_threshold: None,
             };
             rl::loss::loss(&inputs, &settings)
         })?;

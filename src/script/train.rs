@@ -18,6 +18,7 @@ pub fn optim_settings(s: &mut Settings, into: &mut OptimSettings) -> Result<()> 
     s.float("weight_decay", &mut into.weight_decay)?;
     s.float("adam_beta1", &mut into.adam_beta1)?;
     s.float("adam_beta2", &mut into.adam_beta2)?;
+    s.count("max_skipped_steps", &mut into.max_skipped_steps)?;
     s.single("max_grad_norm", &mut into.max_grad_norm)
 }
 

@@ -217,7 +217,9 @@ impl SftTrainer {
             }
         }
         let mut model = change(&self.model)?;
-        let outcome = self.stepper.apply(&mut model.network, self.step, total)?;
+        let outcome = self
+            .stepper
+            .apply(&mut model.network, loss.is_finite(), self.step, total)?;
         drop(model);
         self.step += 1;
         let seconds = start.elapsed().as_secs_f64();

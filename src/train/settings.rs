@@ -15,6 +15,8 @@ pub struct OptimSettings {
     pub adam_beta2: f64,
     /// 0 is off.
     pub max_grad_norm: f32,
+    /// After so many updates in a row without a finite loss and gradient the run stops.
+    pub max_skipped_steps: u32,
 }
 
 impl OptimSettings {
@@ -29,6 +31,7 @@ impl OptimSettings {
             adam_beta1: 0.9,
             adam_beta2: 0.999,
             max_grad_norm: 1.0,
+            max_skipped_steps: 5,
         }
     }
 
@@ -51,6 +54,9 @@ impl OptimSettings {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::setting(name, value, "a number from 0 to below 1"));
             }
+        }
+        if self.max_skipped_steps == 0 {
+            return Err(Error::setting("max_skipped_steps", 0, "at least 1"));
         }
         self.rule().map(drop)
     }

@@ -8,9 +8,6 @@ use crate::nn::Params;
 use crate::optim::{Optimizer, clip_grad_norm, grad_norm};
 use crate::tensor::item;
 
-/// After so many steps in a row without a usable gradient the run stops.
-const MAX_NON_FINITE: u32 = 5;
-
 /// The outputs of a function of the model, and the gradient of the first by every weight that is
 /// trained: the adapters where there are any.
 ///
@@ -77,18 +74,25 @@ impl Stepper {
     }
 
     /// Applies the accumulated gradients to the model, at the rate of `step` (from 0) of
-    /// `total_steps`. A gradient that is not finite changes nothing.
+    /// `total_steps`. A loss or a gradient that is not finite changes nothing.
     ///
     /// # Errors
     /// Too many steps in a row without a finite gradient.
-    pub fn apply(&mut self, model: &mut Qwen3, step: u64, total_steps: u64) -> Result<Outcome> {
+    pub fn apply(
+        &mut self,
+        model: &mut Qwen3,
+        is_finite: bool,
+        step: u64,
+        total_steps: u64,
+    ) -> Result<Outcome> {
         let learning_rate = self.settings.schedule(total_steps).rate(step);
+        let mut outcome = Outcome {
+            grad_norm: 0.0,
+            learning_rate,
+            skipped: true,
+        };
         let Some(grads) = self.accumulated.take() else {
-            return Ok(Outcome {
-                grad_norm: 0.0,
-                learning_rate,
-                skipped: true,
-            });
+            return Ok(outcome);
         };
         let (grads, norm) = if self.settings.max_grad_norm > 0.0 {
             clip_grad_norm(&grads, self.settings.max_grad_norm)?
@@ -96,34 +100,37 @@ impl Stepper {
             let norm = grad_norm(&grads)?;
             (grads, norm)
         };
-        let norm = f64::from(item(&norm)?);
-        if !norm.is_finite() {
+        outcome.grad_norm = f64::from(item(&norm)?);
+        if !(is_finite && outcome.grad_norm.is_finite()) {
             self.non_finite += 1;
-            if self.non_finite >= MAX_NON_FINITE {
+            if self.non_finite >= self.settings.max_skipped_steps {
                 return Err(Error::NonFinite {
-                    what: "the gradient",
+                    what: if is_finite {
+                        "the gradient"
+                    } else {
+                        "the loss"
+                    },
                     times: self.non_finite,
                     step: step + 1,
                 });
             }
-            return Ok(Outcome {
-                grad_norm: norm,
-                learning_rate,
-                skipped: true,
-            });
+            return Ok(outcome);
         }
         self.non_finite = 0;
-        let params = model.trained_arrays();
-        let updated = self.optimizer.update(&params, &grads, learning_rate)?;
-        model.set_trained(&updated);
-        let mut evaluate = updated;
-        evaluate.extend(self.state(model).into_iter().map(|(_, array)| array));
-        mlx::eval(&evaluate)?;
-        Ok(Outcome {
-            grad_norm: norm,
-            learning_rate,
-            skipped: false,
-        })
+        self.optimizer.begin(&model.trained_arrays(), &grads)?;
+        // One parameter after another, so that the old and the new values of one only are in
+        // memory at a time.
+        let mut grads = grads.into_iter().enumerate();
+        model.change_trained(&mut |place| {
+            let Some((i, grad)) = grads.next() else {
+                return Ok(());
+            };
+            *place = self.optimizer.advance(i, place, &grad, learning_rate)?;
+            drop(grad);
+            mlx::eval(std::iter::once(&*place).chain(self.optimizer.kept(i)))
+        })?;
+        outcome.skipped = false;
+        Ok(outcome)
     }
 
     /// The optimiser's arrays, named after the model's weights.

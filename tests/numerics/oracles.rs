@@ -36,6 +36,7 @@ fn losses_and_their_gradients_are_those_of_trl() {
             epsilon_high: number("epsilon_high"),
             delta: number("delta"),
             beta: number("beta").unwrap(),
+            ..LossSettings::default()
         };
         let run = |logprobs: &Array| {
             let inputs = LossInputs {
@@ -47,6 +48,7 @@ fn losses_and_their_gradients_are_those_of_trl() {
                 num_items_in_batch: number("num_items_in_batch"),
                 max_completion_length: number("max_completion_length").map(|x| x as i32),
                 gradient_accumulation_steps: number("gradient_accumulation_steps").unwrap(),
+                ..LossInputs::new(logprobs, &advantages, &mask)
             };
             loss::loss(&inputs, &settings)
         };
