@@ -11,7 +11,7 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
 use crate::text::{SharedModel, change};
-use crate::train::{Metrics, Observer, Progress, RunDir, Stepper};
+use crate::train::{Metrics, Observer, Position, Progress, RunDir, Stepper};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -31,6 +31,14 @@ pub struct GrpoTrainer {
     pub(super) num_tokens: u64,
     pub(super) run: Option<RunDir>,
     pub(super) last_drawn: Option<Instant>,
+    /// Where it stands in the dataset of the last run.
+    pub(super) position: Position,
+    /// Hashes of the scripts that rewarded the last step.
+    pub(super) reward_scripts: Vec<String>,
+    /// It was resumed, and has not been given a dataset since.
+    pub(super) resumed: bool,
+    /// The step of the last checkpoint.
+    pub(super) saved: Option<u64>,
 }
 
 impl GrpoTrainer {
@@ -52,6 +60,10 @@ impl GrpoTrainer {
             num_tokens: 0,
             run: None,
             last_drawn: None,
+            position: Position::default(),
+            reward_scripts: Vec::new(),
+            resumed: false,
+            saved: None,
         })
     }
 
@@ -103,6 +115,9 @@ impl GrpoTrainer {
     /// Trains until the dataset or `max_steps` is used up, or somebody asks to stop.
     ///
     /// Stopped or not, the run's folder then holds a checkpoint of the last whole step.
+    ///
+    /// # Errors
+    /// A dataset of another length than the one of the checkpoint that was resumed.
     pub fn train(
         &mut self,
         dataset: &Dataset,
@@ -110,6 +125,11 @@ impl GrpoTrainer {
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let total = self.total_steps(dataset)?;
+        if self.resumed {
+            self.position.check(dataset.rows().len())?;
+            self.note_scripts(rewards, observer);
+            self.resumed = false;
+        }
         let (start, first) = (Instant::now(), self.step);
         let outcome = self.train_steps(dataset, rewards, observer, total, start);
         observer.end();
@@ -138,6 +158,19 @@ impl GrpoTrainer {
         })
     }
 
+    /// Says which scripts that reward are not those that did before the checkpoint.
+    fn note_scripts(&self, rewards: &[Box<dyn Reward + '_>], observer: &mut dyn Observer) {
+        for reward in rewards {
+            let known = |hash: &String| self.reward_scripts.contains(hash);
+            if reward.source().is_some_and(|(hash, _)| !known(&hash)) {
+                let name = reward.name();
+                observer.note(&format!(
+                    "reward `{name}` is not the script of the checkpoint"
+                ));
+            }
+        }
+    }
+
     fn train_steps(
         &mut self,
         dataset: &Dataset,
@@ -153,6 +186,9 @@ impl GrpoTrainer {
             }
             let rows = self.rows(dataset, self.step);
             self.take_step(&rows, rewards, total)?;
+            let length = dataset.rows().len();
+            let per_epoch = (length / self.settings.prompts_per_step) as u64;
+            self.position = Position::after(self.step, per_epoch, length);
             if let Some(metrics) = self.history.last() {
                 observer.step(&Progress {
                     task: "grpo",
@@ -219,8 +255,14 @@ impl GrpoTrainer {
         // 2. Learn.
         let mut metrics = Metrics::default();
         metrics.set("step", (self.step + 1) as f64);
+        let counted = self.num_tokens;
         self.describe(&scored, &mut metrics);
-        self.learn(&scored, total, &mut metrics)?;
+        if let Err(error) = self.learn(&scored, total, &mut metrics) {
+            // A step that is not taken leaves nothing, and is taken again as a whole.
+            self.stepper.discard();
+            self.num_tokens = counted;
+            return Err(error);
+        }
         // 3. Write down.
         self.step += 1;
         let seconds = start.elapsed().as_secs_f64();
@@ -231,8 +273,9 @@ impl GrpoTrainer {
         metrics.set("time/reward", scoring.as_secs_f64());
         metrics.set("tokens_per_second", tokens / seconds);
         metrics.set("peak_memory_gb", mlx::memory::memory()?.peak as f64 / 1e9);
-        self.write(&scored, &metrics, rewards)?;
+        let written = self.write(&scored, &metrics, rewards);
         self.history.push(metrics);
+        written?;
         self.draw(false)
     }
 }

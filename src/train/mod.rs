@@ -1,16 +1,20 @@
 //! What supervised and reinforcement training share: forward, backward, finite check, accumulate,
 //! clip, update, metrics, run directory.
 
+mod document;
 mod logprobs;
 mod metrics;
 mod observer;
 mod run_dir;
 mod settings;
+mod state;
 mod step;
 
+pub use document::Document;
 pub use logprobs::{Batch, completion_logits, completion_logprobs, router_loss};
 pub use metrics::{Metrics, mean_and_std};
 pub use observer::{Observer, Progress, Quiet};
 pub use run_dir::RunDir;
-pub use settings::OptimSettings;
+pub use settings::{OptimSettings, lora_config};
+pub use state::{Position, Restored, State, checkpoint_in};
 pub use step::{Outcome, Stepper, loss_and_grads};
