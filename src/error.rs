@@ -102,6 +102,9 @@ pub enum Error {
     Tokenizer(String),
 
     // ----- training
+    /// A row of a dataset that cannot be used.
+    #[error("row {row}: {reason}")]
+    Row { row: usize, reason: String },
     /// A reward answered something unusable.
     #[error("reward `{name}`: {reason}")]
     Reward { name: String, reason: String },
@@ -145,6 +148,14 @@ impl Error {
     pub fn file(path: impl AsRef<Path>, reason: impl ToString) -> Self {
         Self::File {
             path: path.as_ref().to_path_buf(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// A row of a dataset that cannot be used, counted from 0.
+    pub fn row(row: usize, reason: impl ToString) -> Self {
+        Self::Row {
+            row,
             reason: reason.to_string(),
         }
     }

@@ -5,6 +5,7 @@
 //! is read is checked against the size of its file before memory is asked for.
 
 mod aside;
+mod folder;
 mod gguf;
 mod model_dir;
 mod npy;
@@ -12,6 +13,7 @@ mod npz;
 mod safetensors;
 mod weights;
 
+pub use folder::{clear_leftovers, remove_folder, replace_folder, restore_folder};
 pub use gguf::{Gguf, Meta, read_gguf, write_gguf};
 pub use model_dir::{ModelDir, write_file};
 pub use npy::{read_npy, write_npy};

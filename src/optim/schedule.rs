@@ -78,6 +78,15 @@ pub enum Decay {
 }
 
 impl Decay {
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+        }
+    }
+
     /// The decay of a name.
     ///
     /// # Errors

@@ -33,6 +33,17 @@ impl Scale {
     }
 }
 
+impl Scale {
+    /// The name in settings and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Batch => "batch",
+            Self::None => "none",
+        }
+    }
+}
+
 /// How several rewards become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Aggregation {

@@ -97,39 +97,13 @@ impl GrpoTrainer {
 
     fn describe_settings(&self) -> Value {
         let s = &self.settings;
-        json!({
-            "trainer": "grpo",
-            "prompts_per_step": s.prompts_per_step,
-            "num_generations": s.num_generations,
-            "max_completion_length": s.max_completion_length,
-            "temperature": s.sampler.temperature,
-            "top_p": s.sampler.top_p,
-            "top_k": s.sampler.top_k,
-            "min_p": s.sampler.min_p,
-            "loss_type": s.loss.loss_type.name(),
-            "epsilon": s.loss.epsilon,
-            "epsilon_high": s.loss.epsilon_high,
-            "delta": s.loss.delta,
-            "beta": s.loss.beta,
-            "learning_rate": s.optim.learning_rate,
-            "optimizer": s.optim.optimizer,
-            "weight_decay": s.optim.weight_decay,
-            "max_grad_norm": s.optim.max_grad_norm,
-            "warmup_steps": s.optim.warmup_steps,
-            "num_iterations": s.num_iterations,
-            "gradient_accumulation_steps": s.gradient_accumulation_steps,
-            "micro_batch_tokens": s.micro_batch_tokens,
-            "gradient_checkpointing": s.gradient_checkpointing,
-            "shared_prefix": s.shared_prefix,
-            "mask_truncated_completions": s.mask_truncated_completions,
-            "dynamic_sampling": s.dynamic_sampling,
-            "overlong_buffer": s.overlong_buffer,
-            "ref_sync_steps": s.ref_sync_steps,
-            "max_steps": s.max_steps,
-            "num_epochs": s.num_epochs,
-            "seed": s.seed,
-            "model": self.model.borrow().network.config.to_json(),
-        })
+        let mut all = self.config();
+        all["trainer"] = "grpo".into();
+        all["gradient_accumulation_steps"] = s.gradient_accumulation_steps.into();
+        all["max_steps"] = s.max_steps.into();
+        all["num_epochs"] = s.num_epochs.into();
+        all["model"] = self.model.borrow().network.config.to_json();
+        all
     }
 
     pub(super) fn write(
@@ -141,9 +115,14 @@ impl GrpoTrainer {
         let (step, log) = (self.step, self.settings.log_completions);
         let run = self.run()?;
         run.append_metrics(metrics)?;
-        for (hash, text) in rewards.iter().filter_map(|reward| reward.source()) {
-            run.keep_script(&hash, &text)?;
+        let scripts: Vec<_> = rewards
+            .iter()
+            .filter_map(|reward| reward.source())
+            .collect();
+        for (hash, text) in &scripts {
+            run.keep_script(hash, text)?;
         }
+        self.reward_scripts = scripts.into_iter().map(|(hash, _)| hash).collect();
         if !log {
             return Ok(());
         }
@@ -162,7 +141,7 @@ impl GrpoTrainer {
                 })
             })
             .collect();
-        run.append_completions(&lines)
+        self.run()?.append_completions(&lines)
     }
 
     pub(super) fn draw(&mut self, now: bool) -> Result<()> {
@@ -186,7 +165,11 @@ impl GrpoTrainer {
         self.draw(true)?;
         let (step, keep) = (self.step, self.settings.save_total_limit);
         let path = self.run()?.checkpoint(step);
+        if self.saved == Some(step) && path.exists() {
+            return Ok(());
+        }
         self.save(&path)?;
+        self.saved = Some(step);
         tracing::info!(folder = %path.display(), "checkpoint");
         self.run()?.prune_checkpoints(keep)
     }

@@ -1,110 +1,95 @@
-//! Checkpoints of a run: everything needed to go on as if it had not stopped.
+//! What this trainer adds to a checkpoint: the reference, and the scripts that rewarded.
 
 use super::trainer::GrpoTrainer;
-use crate::checkpoint::{self, ModelDir, Weights};
-use crate::error::{Error, Result};
+use crate::checkpoint::Weights;
+use crate::error::Result;
 use crate::nn::Params;
-use crate::text::change;
-use crate::train::Metrics;
+use crate::train::{State, lora_config};
 use serde_json::{Value, json};
 use std::path::Path;
-
-const STATE: &str = "trainer_state.json";
-const OPTIMIZER: &str = "optimizer.safetensors";
-const REFERENCE: &str = "reference.safetensors";
 
 impl GrpoTrainer {
     /// Writes the model (loadable by itself), the optimiser and the position of the run.
     pub fn save(&self, dir: &Path) -> Result<()> {
-        let model = self.model.borrow();
-        model.save(dir)?;
-        let dir = ModelDir::create(dir)?;
-        // The weights beside them have them merged, so that other programs load the folder; to go
-        // on, they are needed by themselves.
-        if model.network.has_adapters() {
-            model.network.save_adapter(&dir)?;
-        }
-        dir.write_weights(OPTIMIZER, &self.stepper.state(&model.network))?;
-        if let Some(reference) = &self.reference {
-            dir.write_weights(REFERENCE, &reference.named())?;
-        }
-        let history: Vec<Value> = self.history.iter().map(to_json).collect();
-        // Written last: a folder without it is not a whole checkpoint.
-        dir.write_json(
-            STATE,
-            &json!({
-                "step": self.step,
-                "optimizer_steps": self.stepper.optimizer.steps(),
-                "num_tokens": self.num_tokens,
-                "seed": self.settings.seed,
-                "metrics": history,
-            }),
-        )
+        let state = State {
+            step: self.step,
+            num_tokens: self.num_tokens,
+            position: self.position,
+            history: self.history.clone(),
+            config: self.config(),
+            extra: json!({ "reward_scripts": self.reward_scripts }),
+        };
+        // What is not trained is the model's own.
+        let reference = self.reference.as_ref().map(|model| model.trained());
+        let reference = reference.unwrap_or_default();
+        state.save(dir, &self.model.borrow(), &self.stepper, &reference)
     }
 
-    /// Goes on from a checkpoint: weights, optimiser, step, and so the data and the random
-    /// numbers that follow.
+    /// Goes on from a checkpoint, or from the newest one of a run's folder: weights, optimiser,
+    /// step, and so the data and the random numbers that follow.
     ///
     /// # Errors
-    /// A folder that is not a whole checkpoint, or one of another model. Nothing is changed then.
+    /// Those of [`State::load`]. Nothing is changed then.
     pub fn resume(&mut self, dir: &Path) -> Result<()> {
-        let path = dir.join(STATE);
-        let text = std::fs::read_to_string(&path).map_err(|_| {
-            Error::file(
-                dir,
-                format!("not a checkpoint of a trainer: it has no {STATE}"),
-            )
-        })?;
-        let state: Value = serde_json::from_str(&text)
-            .map_err(|e| Error::file(&path, format!("not JSON: {e}")))?;
-        let number = |key: &str| {
-            state[key]
-                .as_u64()
-                .ok_or_else(|| Error::file(&path, format!("`{key}` is missing")))
+        let restored = State::load(dir, &self.config(), &self.model.borrow(), &self.stepper)?;
+        let mut arrays = Weights::new(restored.arrays.clone(), &restored.dir);
+        let reference = match &self.reference {
+            Some(model) => {
+                let places = model.trained().into_iter();
+                let found = places.map(|(name, place)| arrays.take_shaped(&name, place.shape()));
+                Some(model.with_trained(&found.collect::<Result<Vec<_>>>()?))
+            }
+            None => None,
         };
-        let (step, optimizer_steps) = (number("step")?, number("optimizer_steps")?);
-        let num_tokens = number("num_tokens")?;
-        if number("seed")? != self.settings.seed {
-            return Err(Error::setting(
-                "seed",
-                self.settings.seed,
-                &format!("the checkpoint's, {}", state["seed"]),
-            ));
-        }
-        let network = self.model.borrow().network.resumed(dir)?;
-        let mut optimizer = self.stepper.settings.optimizer()?;
-        let arrays = checkpoint::read(&dir.join(OPTIMIZER))?;
-        let take = |name: &str| arrays.get(name).cloned();
-        optimizer.restore(&network.trained(), take, optimizer_steps)?;
-        if let Some(reference) = &mut self.reference {
-            let path = dir.join(REFERENCE);
-            let weights = Weights::new(checkpoint::read(&path)?, &path);
-            *reference = reference.with_weights(weights)?;
-        }
-        change(&self.model)?.network = network;
-        self.stepper.optimizer = optimizer;
+        let state = restored.install(&self.model, &mut self.stepper)?;
+        self.reference = reference;
         // The run's folder is opened again at the step that it goes on from.
-        self.run = None;
-        (self.step, self.num_tokens) = (step, num_tokens);
-        let history = state["metrics"].as_array().cloned().unwrap_or_default();
-        self.history = history.iter().map(from_json).collect();
+        (self.run, self.saved) = (None, None);
+        (self.step, self.num_tokens) = (state.step, state.num_tokens);
+        (self.history, self.position) = (state.history, state.position);
+        self.resumed = true;
+        let scripts = state.extra["reward_scripts"].as_array();
+        let scripts = scripts.into_iter().flatten();
+        self.reward_scripts = scripts
+            .filter_map(Value::as_str)
+            .map(String::from)
+            .collect();
         Ok(())
     }
-}
 
-fn to_json(metrics: &Metrics) -> Value {
-    let fields = metrics.values.iter();
-    fields
-        .map(|(name, value)| (name.clone(), json!(value)))
-        .collect()
-}
-
-/// A value that JSON cannot hold, NaN above all, was written as null.
-fn from_json(value: &Value) -> Metrics {
-    let fields = value.as_object().into_iter().flatten();
-    Metrics {
-        values: fields
-            .map(|(name, value)| (name.clone(), value.as_f64().unwrap_or(f64::NAN)))
-            .collect(),
+    /// The settings that a resumed trainer must have in common with the one that saved. Micro-batches
+    /// are not among them: the update is the same.
+    pub(super) fn config(&self) -> Value {
+        let s = &self.settings;
+        let mut config = json!({
+            "seed": s.seed,
+            "prompts_per_step": s.prompts_per_step,
+            "num_generations": s.num_generations,
+            "max_completion_length": s.max_completion_length,
+            "temperature": s.sampler.temperature,
+            "top_p": s.sampler.top_p,
+            "top_k": s.sampler.top_k,
+            "min_p": s.sampler.min_p,
+            "stop": s.stop,
+            "loss_type": s.loss.loss_type.name(),
+            "epsilon": s.loss.epsilon,
+            "epsilon_high": s.loss.epsilon_high,
+            "delta": s.loss.delta,
+            "beta": s.loss.beta,
+            "router_aux_loss_coef": s.router_aux_loss_coef,
+            "num_iterations": s.num_iterations,
+            "scale_rewards": s.advantage.scale_rewards.name(),
+            "reward_weights": s.advantage.reward_weights,
+            "mask_truncated_completions": s.mask_truncated_completions,
+            "dynamic_sampling": s.dynamic_sampling,
+            "overlong_buffer": s.overlong_buffer,
+            "ref_sync_steps": s.ref_sync_steps,
+            "ref_model_mixup_alpha": s.ref_model_mixup_alpha,
+            "lora": lora_config(s.lora.as_ref()),
+        });
+        for (name, value) in s.optim.config(s.max_steps, s.num_epochs) {
+            config[name] = value;
+        }
+        config
     }
 }

@@ -14,7 +14,7 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
 use crate::text::{SharedModel, change};
-use crate::train::{Metrics, Observer, Progress, RunDir, Stepper};
+use crate::train::{Metrics, Observer, Position, Progress, RunDir, Stepper};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -39,6 +39,14 @@ pub struct GrpoTrainer {
     pub(super) warned: Warned,
     /// Whether the loss of the current call is not the built-in one.
     pub(super) is_custom: bool,
+    /// Where it stands in the dataset of the last run.
+    pub(super) position: Position,
+    /// Hashes of the scripts that rewarded the last step.
+    pub(super) reward_scripts: Vec<String>,
+    /// It was resumed, and has not been given a dataset since.
+    pub(super) resumed: bool,
+    /// The step of the last checkpoint.
+    pub(super) saved: Option<u64>,
 }
 
 impl GrpoTrainer {
@@ -65,6 +73,10 @@ impl GrpoTrainer {
             notes: Vec::new(),
             warned: Warned::default(),
             is_custom: false,
+            position: Position::default(),
+            reward_scripts: Vec::new(),
+            resumed: false,
+            saved: None,
         })
     }
 
@@ -116,6 +128,9 @@ impl GrpoTrainer {
     /// Trains until the dataset or `max_steps` is used up, or somebody asks to stop.
     ///
     /// Stopped or not, the run's folder then holds a checkpoint of the last whole step.
+    ///
+    /// # Errors
+    /// A dataset of another length than the one of the checkpoint that was resumed.
     pub fn train(
         &mut self,
         dataset: &Dataset,
@@ -146,6 +161,11 @@ impl GrpoTrainer {
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let total = self.total_steps(dataset)?;
+        if self.resumed {
+            self.position.check(dataset.rows().len())?;
+            self.note_scripts(rewards, observer);
+            self.resumed = false;
+        }
         let (start, first) = (Instant::now(), self.step);
         let outcome = self.train_steps(dataset, rewards, loss, observer, total, start);
         observer.end();
@@ -172,6 +192,19 @@ impl GrpoTrainer {
             run_dir,
             checkpoint,
         })
+    }
+
+    /// Says which scripts that reward are not those that did before the checkpoint.
+    fn note_scripts(&self, rewards: &[Box<dyn Reward + '_>], observer: &mut dyn Observer) {
+        for reward in rewards {
+            let known = |hash: &String| self.reward_scripts.contains(hash);
+            if reward.source().is_some_and(|(hash, _)| !known(&hash)) {
+                let name = reward.name();
+                observer.note(&format!(
+                    "reward `{name}` is not the script of the checkpoint"
+                ));
+            }
+        }
     }
 
     fn train_steps(
@@ -202,6 +235,9 @@ impl GrpoTrainer {
             for note in std::mem::take(&mut self.notes) {
                 observer.note(&note);
             }
+            let length = dataset.rows().len();
+            let per_epoch = (length / self.settings.prompts_per_step) as u64;
+            self.position = Position::after(self.step, per_epoch, length);
             if let Some(metrics) = self.history.last() {
                 observer.step(&Progress {
                     task: "grpo",
@@ -307,14 +343,18 @@ impl GrpoTrainer {
             metrics.set("dynamic_sampling/kept", share);
         }
         let sampling = start.elapsed();
-        // 2. Learn.
-        self.learn(&scored, total, loss, &mut metrics)?;
+        // 2. Learn. A step that is not taken leaves nothing, and is taken again as a whole.
+        if let Err(error) = self.learn(&scored, total, loss, &mut metrics) {
+            self.stepper.discard();
+            return Err(error);
+        }
         // 3. Write down.
         self.step += 1;
         self.measure(&scored, start, sampling, &mut metrics)?;
-        self.write(&scored, &metrics, rewards)?;
+        let written = self.write(&scored, &metrics, rewards);
         self.history.push(metrics);
         self.warn();
+        written?;
         self.draw(false)
     }
 }

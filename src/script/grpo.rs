@@ -281,7 +281,7 @@ mod members {
     }
 
     /// Writes a checkpoint to a folder: the model in Hugging Face layout, the optimiser and the
-    /// position.
+    /// position. It appears as a whole, or the earlier one stays.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -295,8 +295,9 @@ mod members {
         t.0.borrow().save(Path::new(path)).at(&ctx)
     }
 
-    /// Goes on from a checkpoint's folder, on a trainer made with the same settings: its weights,
-    /// optimiser and position replace this trainer's.
+    /// Goes on from a checkpoint, or from the newest one in a run's folder, on a trainer made with
+    /// the same settings: its weights, optimiser and position replace this trainer's, and what
+    /// follows is what would have followed.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };

@@ -7,12 +7,12 @@ use super::model::Model;
 use super::settings::Settings;
 use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::Dataset;
-use crate::sft::{self, SftSettings};
+use crate::sft::{self, SftSettings, Truncation};
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, Map, NativeCallContext};
 use serde_json::json;
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// A trainer as a script's value: every copy is the same trainer.
@@ -28,7 +28,7 @@ pub fn register(engine: &mut Engine) {
         let trainer = t.0.borrow();
         let loss = trainer.history.last().and_then(|m| m.get("loss"));
         let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
-        format!("SftTrainer after {} steps{loss}", trainer.history.len())
+        format!("SftTrainer after {} steps{loss}", trainer.steps())
     };
     engine.register_fn("to_string", show);
     engine.register_fn("to_debug", show);
@@ -42,11 +42,21 @@ mod functions {
         trainer(ctx, model, Map::new())
     }
 
-    /// A supervised trainer of a model. Settings: `batch_size`, `learning_rate`, `lr_scheduler`,
-    /// `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`, `max_grad_norm`,
-    /// `gradient_accumulation_steps`, `max_steps`, `num_epochs`, `max_length`, `seed`, `run_dir`,
-    /// `lora` (a map: adapters of these settings are trained, as by `add_lora`),
-    /// `router_aux_loss_coef` (0; the weight of the load balance of a mixture of experts).
+    /// A supervised trainer of a model. Settings, beside those of the optimiser (`learning_rate`,
+    /// `lr_scheduler`, `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`,
+    /// `max_grad_norm`):
+    ///
+    /// - what is learnt: `completion_only_loss` (true; of rows with a `prompt` the completion only),
+    ///   `assistant_only_loss` (false; of rows of `messages` only what the assistant says);
+    /// - how: `batch_size` (8), `gradient_accumulation_steps` (1), `max_steps`, `num_epochs` (1),
+    ///   `group_by_length` (true; batches rows of similar length), `packing` (false; several rows in
+    ///   one of `max_length`), `max_length` (1024), `truncation` (`"error"`; `"keep_start"` cuts longer
+    ///   rows), `seed`;
+    /// - `lora` (a map: adapters of these settings are trained, as by `add_lora`),
+    ///   `router_aux_loss_coef` (0; the weight of the load balance of a mixture of experts);
+    /// - memory: `gradient_checkpointing`, `logprob_chunk_size`;
+    /// - `eval_dataset` with `eval_steps` (its loss is `eval_loss` in the metrics), `save_steps`,
+    ///   `save_total_limit` (3; 0 keeps all checkpoints), `run_dir`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -71,6 +81,17 @@ mod functions {
             s.count("max_steps", &mut t.max_steps)?;
             s.count("num_epochs", &mut t.num_epochs)?;
             s.count("max_length", &mut t.max_length)?;
+            s.named("truncation", &mut t.truncation, Truncation::named)?;
+            s.boolean("completion_only_loss", &mut t.completion_only_loss)?;
+            s.boolean("assistant_only_loss", &mut t.assistant_only_loss)?;
+            s.boolean("packing", &mut t.packing)?;
+            s.boolean("group_by_length", &mut t.group_by_length)?;
+            t.eval_dataset = s.value("eval_dataset", "a dataset")?;
+            s.count("eval_steps", &mut t.eval_steps)?;
+            s.count("save_steps", &mut t.save_steps)?;
+            s.count("save_total_limit", &mut t.save_total_limit)?;
+            s.boolean("gradient_checkpointing", &mut t.gradient_checkpointing)?;
+            s.count("logprob_chunk_size", &mut t.logprob_chunk_size)?;
             s.count("seed", &mut t.seed)?;
             t.run_dir = s.string("run_dir")?.map(PathBuf::from);
             Ok(t)
@@ -82,8 +103,10 @@ mod functions {
 
 #[export_module]
 mod members {
-    /// Trains on rows with a `prompt` and a `completion` (or `answer`), until its steps are used
-    /// up: `#{ steps, interrupted, first_loss, last_loss, seconds, run_dir, checkpoint }`.
+    /// Trains on a dataset until its steps are used up:
+    /// `#{ steps, interrupted, first_loss, last_loss, seconds, run_dir, checkpoint }`. A row has a
+    /// `prompt` with a `completion` or `answer`, as texts or as messages; or `messages`, with the `tools`
+    /// and `chat_template_kwargs` of their template; or a `text`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -111,7 +134,7 @@ mod members {
         })))
     }
 
-    /// Mean loss of a completion token over a dataset, in nats; the end token counts too.
+    /// Mean loss of a learnt token over a dataset, in nats; the end token counts too.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -128,6 +151,42 @@ mod members {
         dataset: Dataset,
     ) -> Answer<FLOAT> {
         t.0.borrow().evaluate(&dataset).at(&ctx)
+    }
+
+    /// Writes a checkpoint to a folder: the model in Hugging Face layout, the optimiser and the
+    /// position. It appears as a whole, or the earlier one stays.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// sft::trainer(model).save("target/examples/sft-checkpoint");
+    /// let loaded = lm::load("target/examples/sft-checkpoint");
+    /// assert_eq(loaded.num_parameters, model.num_parameters);
+    /// ```
+    #[rhai_fn(global, name = "save", pure, return_raw)]
+    pub fn save_sft(ctx: NativeCallContext, t: &mut SftTrainer, path: &str) -> Answer<()> {
+        t.0.borrow().save(Path::new(path)).at(&ctx)
+    }
+
+    /// Goes on from a checkpoint, or from the newest one in a run's folder, on a trainer made with
+    /// the same settings: its weights, optimiser and position replace this trainer's, and what
+    /// follows is what would have followed.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let data = data::rows([#{ prompt: "1+2=", completion: "3" }]);
+    /// let settings = #{ max_steps: 1, run_dir: "target/examples/sft-resume" };
+    /// sft::trainer(model, settings).train(data);
+    /// let other = lm::qwen3(config, #{ seed: 2, tokenizer: model.tokenizer });
+    /// let trainer = sft::trainer(other, settings);
+    /// trainer.resume("target/examples/sft-resume");
+    /// assert_eq(other.forward([3, 12]), model.forward([3, 12]));
+    /// assert_eq(trainer.metrics.len(), 1);
+    /// ```
+    #[rhai_fn(global, name = "resume", pure, return_raw)]
+    pub fn resume_sft(ctx: NativeCallContext, t: &mut SftTrainer, path: &str) -> Answer<()> {
+        t.0.borrow_mut().resume(Path::new(path)).at(&ctx)
     }
 
     /// A list of maps of numbers, one for each step.

@@ -1,23 +1,18 @@
 //! The supervised trainer.
 
+use super::batching::Epoch;
+use super::encode::{Encoded, encode};
+use super::gradient::{Weights, gradient, log_likelihood};
 use super::settings::SftSettings;
-use crate::data::{Dataset, Row};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::mlx::random::derive;
-use crate::mlx::{self, Array, interrupt};
+use crate::mlx::{self, interrupt};
 use crate::nn::Params;
-use crate::tensor::{item, selective_log_softmax};
-use crate::text::{LanguageModel, SharedModel, change};
-use crate::train::{
-    Batch, Metrics, Observer, Progress, RunDir, Stepper, completion_logits, completion_logprobs,
-    loss_and_grads, router_loss,
-};
-use serde_json::json;
+use crate::text::{SharedModel, change};
+use crate::train::{Document, Metrics, Observer, Position, Progress, RunDir, Stepper};
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// Prompt and completion as ids; the completion ends with the model's end token.
-type Example = (Vec<i32>, Vec<i32>);
 
 /// A model in supervised training.
 #[derive(Debug)]
@@ -26,9 +21,16 @@ pub struct SftTrainer {
     pub settings: SftSettings,
     /// One entry for each step.
     pub history: Vec<Metrics>,
-    stepper: Stepper,
-    step: u64,
-    run: Option<RunDir>,
+    pub(super) stepper: Stepper,
+    pub(super) step: u64,
+    /// Tokens of documents so far.
+    pub(super) num_tokens: u64,
+    pub(super) position: Position,
+    /// It was resumed, and has not been given a dataset since.
+    pub(super) resumed: bool,
+    pub(super) run: Option<RunDir>,
+    /// The step of the last checkpoint.
+    pub(super) saved: Option<u64>,
 }
 
 /// The end of a run.
@@ -41,6 +43,16 @@ pub struct SftReport {
     pub seconds: f64,
     pub run_dir: PathBuf,
     pub checkpoint: PathBuf,
+}
+
+/// What a run works on.
+struct Task {
+    documents: Vec<Document>,
+    lengths: Vec<usize>,
+    eval: Option<Vec<Document>>,
+    num_rows: usize,
+    per_epoch: u64,
+    total: u64,
 }
 
 impl SftTrainer {
@@ -56,8 +68,17 @@ impl SftTrainer {
             settings,
             history: Vec::new(),
             step: 0,
+            num_tokens: 0,
+            position: Position::default(),
+            resumed: false,
             run: None,
+            saved: None,
         })
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> u64 {
+        self.step
     }
 
     /// The folder of the run, once there is one.
@@ -67,208 +88,210 @@ impl SftTrainer {
     }
 
     /// Trains until the dataset or `max_steps` is used up, or somebody asks to stop; then the
-    /// run's folder holds a checkpoint. Rows have a `prompt` and a `completion` (or `answer`).
+    /// run's folder holds a checkpoint of the last whole step.
+    ///
+    /// # Errors
+    /// A row that cannot be learnt from, by its number; a dataset of another length than the one of
+    /// the checkpoint that was resumed.
     pub fn train(&mut self, dataset: &Dataset, observer: &mut dyn Observer) -> Result<SftReport> {
-        let examples = self.encode(dataset)?;
-        let per_step = self.settings.batch_size * self.settings.gradient_accumulation_steps;
-        let per_epoch = examples.len().div_ceil(per_step) as u64;
-        let total = match self.settings.max_steps {
-            0 => self.settings.num_epochs * per_epoch,
-            steps => steps,
-        };
+        let task = self.prepare(dataset, observer)?;
         let (start, first) = (Instant::now(), self.step);
-        let mut outcome = Ok(());
-        while self.step < total && outcome.is_ok() {
-            let batches = self.batches(&examples, dataset, per_epoch);
-            outcome = self.take_step(&batches, total);
-            if let (Ok(()), Some(metrics)) = (&outcome, self.history.last()) {
-                observer.step(&Progress {
-                    task: "sft",
-                    step: self.step,
-                    total_steps: total,
-                    elapsed: start.elapsed(),
-                    metrics,
-                });
-            }
-        }
+        let outcome = self.train_steps(&task, observer, start);
         observer.end();
+        // Whatever happened, what was learnt is kept.
+        let checkpoint = self.checkpoint()?;
         if interrupt::is_set() {
-            observer.note(&format!("interrupted after step {} of {total}", self.step));
+            let (step, total) = (self.step, task.total);
+            observer.note(&format!("interrupted after step {step} of {total}"));
         }
         if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
             outcome?;
         }
-        let model = self.model.clone();
-        let (step, history) = (self.step, self.history.clone());
-        let run = self.run()?;
-        let checkpoint = run.checkpoint(step);
-        model.borrow().save(&checkpoint)?;
-        run.draw("loss.svg", "loss", &history)?;
-        let run_dir = run.path().to_path_buf();
+        let run_dir = self.run()?.path().to_path_buf();
         let loss = |metrics: Option<&Metrics>| metrics.and_then(|m| m.get("loss"));
         Ok(SftReport {
-            steps: step - first,
+            steps: self.step - first,
             interrupted: interrupt::is_set(),
-            first_loss: loss(history.get(first as usize)).unwrap_or(f64::NAN),
-            last_loss: loss(history.last()).unwrap_or(f64::NAN),
+            first_loss: loss(self.history.get(first as usize)).unwrap_or(f64::NAN),
+            last_loss: loss(self.history.last()).unwrap_or(f64::NAN),
             seconds: start.elapsed().as_secs_f64(),
             run_dir,
             checkpoint,
         })
     }
 
-    /// Mean loss of a completion token over a dataset, in nats.
+    /// Mean loss of a learnt token over a dataset, in nats.
     pub fn evaluate(&self, dataset: &Dataset) -> Result<f64> {
-        let examples = self.encode(dataset)?;
+        let encoded = encode(&self.model.borrow(), dataset, &self.settings)?;
+        self.mean_loss(&encoded.documents)
+    }
+
+    fn mean_loss(&self, documents: &[Document]) -> Result<f64> {
         let model = self.model.borrow();
+        // Documents of similar length, so that little is padded.
+        let mut sorted: Vec<&Document> = documents.iter().collect();
+        sorted.sort_by_key(|document| document.ids.len());
         let (mut total, mut count) = (0.0, 0);
-        for chunk in examples.chunks(self.settings.batch_size) {
+        for chunk in sorted.chunks(self.settings.batch_size) {
             interrupt::check()?;
-            let batch = batch_of(chunk.iter());
-            let logprobs = completion_logprobs(&model.network, &batch, 1.0)?;
-            total -= f64::from(item(&logprobs.sum(false)?)?);
-            count += logprobs.size();
+            let rows: Vec<Vec<&Document>> = chunk.iter().map(|document| vec![*document]).collect();
+            total -= log_likelihood(&model.network, &rows, &self.settings)?;
+            count += chunk.iter().map(|d| d.num_learnt()).sum::<usize>();
         }
         Ok(total / count as f64)
     }
 
-    /// All rows as ids, so that a bad one is found before anything is trained.
-    fn encode(&self, dataset: &Dataset) -> Result<Vec<Example>> {
-        if dataset.rows().is_empty() {
-            return Err(Error::value("dataset", "no rows", "at least one row"));
+    /// Everything of a run that can be wrong, before anything is trained.
+    fn prepare(&mut self, dataset: &Dataset, observer: &mut dyn Observer) -> Result<Task> {
+        let num_rows = dataset.rows().len();
+        if self.resumed {
+            self.position.check(num_rows)?;
         }
-        let model = self.model.borrow();
-        dataset
-            .rows()
-            .iter()
-            .enumerate()
-            .map(|(i, row)| self.encode_row(&model, i, row))
-            .collect()
+        let mut take = |what: &str, dataset: &Dataset| -> Result<Vec<Document>> {
+            let Encoded { documents, dropped } =
+                encode(&self.model.borrow(), dataset, &self.settings)?;
+            if dropped > 0 {
+                let (rows, most) = (dataset.rows().len(), self.settings.max_length);
+                observer.note(&format!(
+                    "{what}: {dropped} of {rows} rows are left out, with nothing to learn in their \
+                     first {most} tokens"
+                ));
+            }
+            Ok(documents)
+        };
+        let documents = take("dataset", dataset)?;
+        let eval = match (&self.settings.eval_dataset, self.settings.eval_steps) {
+            (Some(dataset), 1..) => Some(take("eval_dataset", dataset)?),
+            _ => None,
+        };
+        self.resumed = false;
+        let lengths: Vec<usize> = documents.iter().map(|d| d.ids.len()).collect();
+        let per_epoch = Epoch::plan(&lengths, &self.settings, 0).num_steps();
+        let total = match self.settings.max_steps {
+            0 => self.settings.num_epochs * per_epoch,
+            steps => steps,
+        };
+        Ok(Task {
+            documents,
+            lengths,
+            eval,
+            num_rows,
+            per_epoch,
+            total,
+        })
     }
 
-    fn encode_row(&self, model: &LanguageModel, i: usize, row: &Row) -> Result<Example> {
-        let prompt = model.encode_prompt(row.prompt()?)?;
-        let mut completion = model.tokenizer()?.encode(&row.completion()?)?;
-        completion.extend(model.eos_token_ids.first());
-        model.network.check_ids(&completion)?;
-        let length = prompt.len() + completion.len();
-        if completion.is_empty() || length > self.settings.max_length {
-            return Err(Error::value(
-                format!("row {i}"),
-                format!("{length} tokens"),
-                &format!("up to max_length = {}", self.settings.max_length),
-            ));
+    fn train_steps(
+        &mut self,
+        task: &Task,
+        observer: &mut dyn Observer,
+        start: Instant,
+    ) -> Result<()> {
+        let mut planned: Option<(u64, Epoch)> = None;
+        while self.step < task.total {
+            interrupt::check()?;
+            let number = self.step / task.per_epoch;
+            let epoch = match planned.take() {
+                Some((known, epoch)) if known == number => epoch,
+                _ => Epoch::plan(&task.lengths, &self.settings, number),
+            };
+            let taken = self.take_step(task, epoch.step(self.step % task.per_epoch));
+            planned = Some((number, epoch));
+            taken?;
+            if let Some(metrics) = self.history.last() {
+                observer.step(&Progress {
+                    task: "sft",
+                    step: self.step,
+                    total_steps: task.total,
+                    elapsed: start.elapsed(),
+                    metrics,
+                });
+            }
+            if every(self.settings.save_steps, self.step) {
+                self.checkpoint()?;
+            }
         }
-        Ok((prompt, completion))
+        Ok(())
     }
 
-    /// The micro-batches of the next step. An epoch's rows come in their own order, the last
-    /// step filled up from the start of it.
-    fn batches(&self, examples: &[Example], dataset: &Dataset, per_epoch: u64) -> Vec<Batch> {
-        let size = self.settings.batch_size;
-        let per_step = size * self.settings.gradient_accumulation_steps;
-        let seed = derive(self.settings.seed, 0);
-        let order = dataset.order(seed, self.step / per_epoch);
-        let first = (self.step % per_epoch) as usize * per_step;
-        let chosen: Vec<&Example> = (first..first + per_step)
-            .map(|i| &examples[order[i % order.len()]])
-            .collect();
-        chosen
-            .chunks(size)
-            .map(|chunk| batch_of(chunk.iter().copied()))
-            .collect()
-    }
-
-    fn take_step(&mut self, batches: &[Batch], total: u64) -> Result<()> {
+    fn take_step(&mut self, task: &Task, batches: &[Vec<Vec<usize>>]) -> Result<()> {
         self.run()?;
+        mlx::memory::reset_peak()?;
         let start = Instant::now();
-        let tokens: i32 = batches.iter().flat_map(|batch| &batch.lengths).sum();
-        let (mut loss, mut aux_loss) = (0.0, 0.0);
-        let coefficient = self.settings.router_aux_loss_coef;
-        let seed = derive(derive(self.settings.seed, 1), self.step);
-        for (i, batch) in batches.iter().enumerate() {
-            if let Err(error) = interrupt::check() {
-                self.stepper.discard();
-                return Err(error);
-            }
-            let model = self.model.borrow();
-            let network = model.network.with_dropout(derive(seed, i as u64))?;
-            let balanced = coefficient > 0.0 && network.config.num_experts > 0;
-            // Divided by the tokens of the whole step, so that accumulation changes nothing.
-            let scale = Array::from_f32(-1.0 / tokens as f32);
-            let (values, grads) = loss_and_grads(&network, |network| {
-                let mut routed = Vec::new();
-                let router = balanced.then_some(&mut routed);
-                let logits = completion_logits(network, batch, 1.0, router)?;
-                let logprobs = selective_log_softmax(&logits, batch.targets())?;
-                let loss = logprobs.sum(false)?.multiply(&scale)?;
-                if !balanced {
-                    return Ok(vec![loss]);
-                }
-                let even = router_loss(network, batch, &routed)?;
-                let even = even.multiply(Array::from_f32(1.0 / batches.len() as f32))?;
-                let both = loss.add(even.multiply(Array::from_f32(coefficient))?)?;
-                Ok(vec![both, even])
-            })?;
-            self.stepper.accumulate(grads)?;
-            loss += f64::from(item(&values[0])?);
-            if let Some(even) = values.get(1) {
-                aux_loss += f64::from(item(even)?);
-            }
-        }
+        let chosen = || batches.iter().flatten().flatten();
+        let tokens: usize = chosen().map(|i| task.lengths[*i]).sum();
+        // 1. Learn. A step that is not taken leaves nothing, and is taken again as a whole.
+        let sums = self.accumulate(task, batches);
+        let (loss, aux_loss) = sums.inspect_err(|_| self.stepper.discard())?;
         let mut model = change(&self.model)?;
-        let outcome = self
-            .stepper
-            .apply(&mut model.network, loss.is_finite(), self.step, total)?;
+        let outcome =
+            self.stepper
+                .apply(&mut model.network, loss.is_finite(), self.step, task.total)?;
         drop(model);
         self.step += 1;
+        self.num_tokens += tokens as u64;
+        self.position = Position::after(self.step, task.per_epoch, task.num_rows);
         let seconds = start.elapsed().as_secs_f64();
+        // 2. Look at what was not learnt from. The step is taken, whatever comes of this.
+        let evaluated = match &task.eval {
+            Some(documents) if every(self.settings.eval_steps, self.step) => {
+                Some(self.mean_loss(documents))
+            }
+            _ => None,
+        };
+        // 3. Write down.
         let mut metrics = Metrics::default();
         metrics.set("step", self.step as f64);
+        metrics.set("epoch", self.step as f64 / task.per_epoch as f64);
         metrics.set("loss", loss);
-        if coefficient > 0.0 {
+        if let Some(Ok(loss)) = evaluated {
+            metrics.set("eval_loss", loss);
+        }
+        if self.settings.router_aux_loss_coef > 0.0 {
             metrics.set("aux_loss", aux_loss);
         }
         metrics.set("grad_norm", outcome.grad_norm);
         metrics.set("learning_rate", outcome.learning_rate);
         metrics.set("skipped", f64::from(u8::from(outcome.skipped)));
+        metrics.set("num_tokens", self.num_tokens as f64);
         metrics.set("step_time", seconds);
-        metrics.set("tokens_per_second", f64::from(tokens) / seconds);
+        metrics.set("tokens_per_second", tokens as f64 / seconds);
         metrics.set("peak_memory_gb", mlx::memory::memory()?.peak as f64 / 1e9);
-        self.run()?.append_metrics(&metrics)?;
+        let written = self.run().and_then(|run| run.append_metrics(&metrics));
         self.history.push(metrics);
-        Ok(())
+        written?;
+        evaluated.transpose().map(drop)
     }
 
-    fn run(&mut self) -> Result<&mut RunDir> {
-        if self.run.is_none() {
-            let run = RunDir::create(self.settings.run_dir.as_deref(), "sft", self.step)?;
-            let s = &self.settings;
-            run.write_config(&json!({
-                "trainer": "sft",
-                "batch_size": s.batch_size,
-                "gradient_accumulation_steps": s.gradient_accumulation_steps,
-                "learning_rate": s.optim.learning_rate,
-                "optimizer": s.optim.optimizer,
-                "weight_decay": s.optim.weight_decay,
-                "max_grad_norm": s.optim.max_grad_norm,
-                "warmup_steps": s.optim.warmup_steps,
-                "max_steps": s.max_steps,
-                "num_epochs": s.num_epochs,
-                "seed": s.seed,
-                "model": self.model.borrow().network.config.to_json(),
-            }))?;
-            self.run = Some(run);
+    /// Adds up the gradients of a step's batches; the loss, and the load-balancing loss.
+    fn accumulate(&mut self, task: &Task, batches: &[Vec<Vec<usize>>]) -> Result<(f64, f64)> {
+        let learnt = |i: &usize| task.documents[*i].num_learnt();
+        let learnt: usize = batches.iter().flatten().flatten().map(learnt).sum();
+        let weights = Weights {
+            // Of the tokens of the whole step, so that accumulation changes nothing.
+            token: 1.0 / learnt as f32,
+            share: 1.0 / batches.len() as f32,
+        };
+        let seed = derive(derive(self.settings.seed, 1), self.step);
+        let (mut loss, mut aux_loss) = (0.0, 0.0);
+        for (i, batch) in batches.iter().enumerate() {
+            interrupt::check()?;
+            let rows: Vec<Vec<&Document>> = batch
+                .iter()
+                .map(|row| row.iter().map(|i| &task.documents[*i]).collect())
+                .collect();
+            let model = self.model.borrow();
+            let network = model.network.with_dropout(derive(seed, i as u64))?;
+            let result = gradient(&network, &rows, &weights, &self.settings)?;
+            drop(network);
+            self.stepper.accumulate(result.grads)?;
+            loss += result.loss;
+            aux_loss += result.aux_loss.unwrap_or(0.0);
         }
-        self.run
-            .as_mut()
-            .ok_or_else(|| Error::Unsupported("a run without a folder".into()))
+        Ok((loss, aux_loss))
     }
 }
 
-fn batch_of<'a>(examples: impl Iterator<Item = &'a Example>) -> Batch {
-    let pairs: Vec<(&[i32], &[i32])> = examples
-        .map(|(prompt, completion)| (prompt.as_slice(), completion.as_slice()))
-        .collect();
-    Batch::new(&pairs)
+fn every(steps: u64, step: u64) -> bool {
+    steps > 0 && step.is_multiple_of(steps)
 }

@@ -3,6 +3,7 @@
 use super::{TemplateOptions, Tokenizer};
 use crate::error::{Error, Result};
 use serde_json::Value;
+use std::ops::Range;
 
 /// Characters that Unicode leaves to private use: one that a conversation does not have marks, for
 /// the time of a rendering, what is text although it reads like a special token.
@@ -33,13 +34,32 @@ impl Tokenizer {
     /// # Errors
     /// As for [`render`](Self::render).
     pub fn encode_messages(&self, messages: &Value, options: &TemplateOptions) -> Result<Vec<i32>> {
+        let safe = self.safe(messages, options)?;
+        let text = self.render(&safe.messages, &safe.options)?;
+        match safe.mark {
+            None => self.encode(&text),
+            Some(_) => {
+                let tokens = self.encode_safe(&text, safe.mark)?;
+                Ok(tokens.into_iter().map(|(id, _)| id).collect())
+            }
+        }
+    }
+
+    /// A conversation in which what reads like a special token has a mark within.
+    ///
+    /// # Errors
+    /// The name of a field reads like a special token: a template may print it, and also asks for it.
+    pub(super) fn safe(&self, messages: &Value, options: &TemplateOptions) -> Result<Safe> {
         let specials = self.special_tokens();
         let all = serde_json::json!([messages, options.tools]);
-        let suspicious = any_text(&all, &|text| specials.iter().any(|s| text.contains(&s.0)));
-        if !suspicious {
-            return self.encode(&self.render(messages, options)?);
+        let mut safe = Safe {
+            messages: messages.clone(),
+            options: options.clone(),
+            mark: None,
+        };
+        if !any_text(&all, &|text| specials.iter().any(|s| text.contains(&s.0))) {
+            return Ok(safe);
         }
-        // 1. A template may print the names of fields, which it also asks for: they stay as they are.
         if let Some(name) = special_field(&all, &specials) {
             let found = format!("a field named `{name}`");
             return Err(Error::value(
@@ -48,27 +68,40 @@ impl Tokenizer {
                 "names without special tokens",
             ));
         }
-        // 2. Render with a mark within each of them.
-        let free = |mark: &char| !any_text(&all, &|text| text.contains(*mark));
-        let mark = MARKS
-            .into_iter()
-            .find(free)
-            .ok_or_else(|| Error::value("messages", "every character of private use", "fewer"))?;
-        let (mut messages, mut options) = (messages.clone(), options.clone());
+        let mark = free_marks(&all).next().ok_or_else(no_marks)?;
         let broken = |text: &str| marked(text, &specials, mark);
-        map_texts(&mut messages, &broken);
-        options
-            .tools
-            .iter_mut()
-            .for_each(|tools| map_texts(tools, &broken));
-        let text = self.render(&messages, &options)?;
-        // 3. What is still whole is the template's; the rest is text.
-        let mut ids = Vec::new();
-        for (piece, special) in split(&text, &specials) {
-            ids.extend(self.encode_literal(&piece.replace(mark, ""))?);
-            ids.extend(special);
+        map_texts(&mut safe.messages, &broken);
+        let tools = safe.options.tools.iter_mut();
+        tools.for_each(|tools| map_texts(tools, &broken));
+        safe.mark = Some(mark);
+        Ok(safe)
+    }
+
+    /// The ids of a text that [`safe`](Self::safe) messages became, each with the bytes that it
+    /// stands for, counted without the marks: special tokens that are whole are the template's, the
+    /// rest is text.
+    pub(super) fn encode_safe(
+        &self,
+        text: &str,
+        mark: Option<char>,
+    ) -> Result<Vec<(i32, Range<usize>)>> {
+        let Some(mark) = mark else {
+            return self.encode_placed(text);
+        };
+        let (mut tokens, mut at) = (Vec::new(), 0);
+        let specials = self.special_tokens();
+        for (piece, special) in split(text, &specials) {
+            let piece = piece.replace(mark, "");
+            let placed = self.encode_literal_placed(&piece)?.into_iter();
+            tokens.extend(placed.map(|(id, bytes)| (id, at + bytes.start..at + bytes.end)));
+            at += piece.len();
+            let content = specials.iter().find(|(_, id)| Some(*id) == special);
+            if let Some((content, id)) = content {
+                tokens.push((*id, at..at + content.len()));
+                at += content.len();
+            }
         }
-        Ok(ids)
+        Ok(tokens)
     }
 
     /// Names and ids of the special tokens, the longest first.
@@ -82,6 +115,24 @@ impl Tokenizer {
         list.sort_by_key(|(content, id)| (std::cmp::Reverse(content.len()), *id));
         list
     }
+}
+
+/// A conversation whose special tokens are the template's alone, once it is rendered.
+pub(super) struct Safe {
+    pub messages: Value,
+    pub options: TemplateOptions,
+    /// What stands within the others; it is no part of the text.
+    pub mark: Option<char>,
+}
+
+/// Characters of private use that no text in a value has.
+pub(super) fn free_marks(all: &Value) -> impl Iterator<Item = char> {
+    MARKS.filter(|mark| !any_text(all, &|text| text.contains(*mark)))
+}
+
+/// Every character of private use is taken.
+pub(super) fn no_marks() -> Error {
+    Error::value("messages", "every character of private use", "fewer")
 }
 
 /// An error for a message without a role, which a template would leave out in silence.

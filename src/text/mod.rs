@@ -4,6 +4,7 @@ mod chat;
 mod gguf;
 mod language_model;
 mod parse;
+mod said;
 mod stop;
 mod stream;
 mod template;
@@ -11,6 +12,7 @@ mod tokenizer;
 
 pub use language_model::{LanguageModel, SharedModel, change};
 pub use parse::{CallStatus, Parsed, ToolCall, parse_completion, xml_tag};
+pub use said::Learnable;
 pub use stop::{StopStream, before_stop};
 pub use stream::StreamDecoder;
 pub use template::{ChatTemplate, TemplateOptions};

@@ -5,6 +5,7 @@ use crate::checkpoint::ModelDir;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::cell::OnceCell;
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -142,27 +143,46 @@ impl Tokenizer {
         Self::encode_with(&self.inner, text)
     }
 
+    /// The ids of a text, each with the bytes of it that it stands for.
+    pub(super) fn encode_placed(&self, text: &str) -> Result<Vec<(i32, Range<usize>)>> {
+        Self::placed(&self.inner, text)
+    }
+
     /// The ids of a text in which the names of special tokens are text like any other.
     ///
     /// # Errors
     /// As for [`encode`](Self::encode).
     pub fn encode_literal(&self, text: &str) -> Result<Vec<i32>> {
-        let literal = self.literal.get_or_init(|| {
+        Self::encode_with(self.literal(), text)
+    }
+
+    /// The same, each with the bytes that it stands for.
+    pub(super) fn encode_literal_placed(&self, text: &str) -> Result<Vec<(i32, Range<usize>)>> {
+        Self::placed(self.literal(), text)
+    }
+
+    fn literal(&self) -> &tokenizers::Tokenizer {
+        self.literal.get_or_init(|| {
             let mut copy = (*self.inner).clone();
             copy.set_encode_special_tokens(true);
             copy
-        });
-        Self::encode_with(literal, text)
+        })
+    }
+
+    fn placed(inner: &tokenizers::Tokenizer, text: &str) -> Result<Vec<(i32, Range<usize>)>> {
+        let encoding = inner.encode(text, false);
+        let encoding = encoding.map_err(|e| unknown(inner, text, &*e))?;
+        let places = encoding.get_offsets().iter();
+        let ids = encoding.get_ids().iter();
+        Ok(ids
+            .zip(places)
+            .map(|(id, (start, end))| (*id as i32, *start..*end))
+            .collect())
     }
 
     fn encode_with(inner: &tokenizers::Tokenizer, text: &str) -> Result<Vec<i32>> {
-        let encoding = inner.encode_fast(text, false).map_err(|e| {
-            let known = |c: &char| inner.encode_fast(c.to_string(), false).is_ok();
-            match text.chars().find(|c| !known(c)) {
-                Some(c) => Error::Tokenizer(format!("{c:?} in {text:?} is not in its alphabet")),
-                None => Error::Tokenizer(e.to_string()),
-            }
-        })?;
+        let encoding = inner.encode_fast(text, false);
+        let encoding = encoding.map_err(|e| unknown(inner, text, &*e))?;
         Ok(encoding.get_ids().iter().map(|id| *id as i32).collect())
     }
 
@@ -213,6 +233,15 @@ impl Tokenizer {
             true => std::fs::remove_file(&other).map_err(Error::io(&other)),
             false => Ok(()),
         }
+    }
+}
+
+/// The character that a text could not be encoded for, if it is one.
+fn unknown(inner: &tokenizers::Tokenizer, text: &str, error: &dyn std::error::Error) -> Error {
+    let known = |c: &char| inner.encode_fast(c.to_string(), false).is_ok();
+    match text.chars().find(|c| !known(c)) {
+        Some(c) => Error::Tokenizer(format!("{c:?} in {text:?} is not in its alphabet")),
+        None => Error::Tokenizer(error.to_string()),
     }
 }
 

@@ -10,6 +10,7 @@ mod metrics;
 mod observer;
 mod run_dir;
 mod settings;
+mod state;
 mod step;
 
 pub use backward::{BackwardSettings, Gradients, TargetGrads, gradients, scores};
@@ -20,5 +21,6 @@ pub use logprobs::{completion_logits, completion_logprobs, router_loss};
 pub use metrics::{Metrics, mean_and_std};
 pub use observer::{Observer, Progress, Quiet};
 pub use run_dir::RunDir;
-pub use settings::OptimSettings;
+pub use settings::{OptimSettings, lora_config};
+pub use state::{Position, Restored, State, checkpoint_in};
 pub use step::{Outcome, Stepper, loss_and_grads};

@@ -1,7 +1,8 @@
 //! The folder of a run: `config.json`, `metrics.csv`, `completions.jsonl`, curves, checkpoints.
 
 use super::Metrics;
-use crate::checkpoint::write_file;
+use super::state::STATE;
+use crate::checkpoint::{clear_leftovers, remove_folder, write_file};
 use crate::error::{Error, Result};
 use crate::plot::{Plot, Series};
 use serde_json::Value;
@@ -28,7 +29,10 @@ impl RunDir {
             Some(path) => path.to_path_buf(),
             None => fresh(name),
         };
-        fs::create_dir_all(path.join("checkpoints")).map_err(Error::io(&path))?;
+        let checkpoints = path.join(CHECKPOINTS);
+        fs::create_dir_all(&checkpoints).map_err(Error::io(&path))?;
+        clear_leftovers(&checkpoints)?;
+        clear_leftovers(&path)?;
         let mut run = Self {
             path,
             columns: Vec::new(),
@@ -67,27 +71,31 @@ impl RunDir {
             let text: String = kept.flat_map(|line| [line, "\n"]).collect();
             write_file(&log, text.as_bytes())?;
         }
-        for (number, path) in self.checkpoints()? {
+        for (number, path) in checkpoints(&self.path)? {
             if number > step {
-                fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+                remove_folder(&path)?;
             }
         }
         Ok(())
     }
 
-    /// Steps and folders of the checkpoints, the oldest first.
-    fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
-        let folder = self.path.join("checkpoints");
-        let entries = fs::read_dir(&folder).map_err(Error::io(&folder))?;
-        let mut found: Vec<(u64, PathBuf)> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let number = path.file_name()?.to_str()?.strip_prefix("step-")?;
-                Some((number.parse().ok()?, path.clone()))
-            })
-            .collect();
-        found.sort();
-        Ok(found)
+    /// Whether a folder is a run's.
+    pub fn is_in(path: &Path) -> bool {
+        path.join(CHECKPOINTS).is_dir()
+    }
+
+    /// The newest complete checkpoint.
+    pub fn latest_checkpoint(&self) -> Result<Option<PathBuf>> {
+        Self::latest_in(&self.path)
+    }
+
+    /// The newest complete checkpoint in a run's folder; what a killed process left is put in order
+    /// first.
+    pub fn latest_in(path: &Path) -> Result<Option<PathBuf>> {
+        clear_leftovers(&path.join(CHECKPOINTS))?;
+        let found = checkpoints(path)?.into_iter().rev();
+        let mut complete = found.filter(|(_, path)| path.join(STATE).is_file());
+        Ok(complete.next().map(|(_, path)| path))
     }
 
     /// Where it is.
@@ -97,7 +105,7 @@ impl RunDir {
 
     /// The folder of the checkpoint after a step.
     pub fn checkpoint(&self, step: u64) -> PathBuf {
-        self.path.join(format!("checkpoints/step-{step:06}"))
+        self.path.join(CHECKPOINTS).join(format!("step-{step:06}"))
     }
 
     /// Writes the settings of the run.
@@ -184,16 +192,33 @@ impl RunDir {
 
     /// Removes the oldest checkpoints beyond `keep` (0 keeps all).
     pub fn prune_checkpoints(&self, keep: usize) -> Result<()> {
-        let found = self.checkpoints()?;
+        let found = checkpoints(&self.path)?;
         let excess = match keep {
             0 => 0,
             keep => found.len().saturating_sub(keep),
         };
         for (_, path) in &found[..excess] {
-            fs::remove_dir_all(path).map_err(Error::io(path))?;
+            remove_folder(path)?;
         }
         Ok(())
     }
+}
+
+const CHECKPOINTS: &str = "checkpoints";
+
+/// Steps and folders of the checkpoints of a run, the oldest first.
+fn checkpoints(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let folder = run.join(CHECKPOINTS);
+    let entries = fs::read_dir(&folder).map_err(Error::io(&folder))?;
+    let mut found: Vec<(u64, PathBuf)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let number = path.file_name()?.to_str()?.strip_prefix("step-")?;
+            Some((number.parse().ok()?, path.clone()))
+        })
+        .collect();
+    found.sort();
+    Ok(found)
 }
 
 fn header(text: &str) -> Vec<String> {
@@ -293,6 +318,32 @@ mod tests {
         run.prune_checkpoints(2).unwrap();
         assert!(!run.checkpoint(1).exists());
         assert!(run.checkpoint(2).exists() && run.checkpoint(10).exists());
+    }
+
+    #[test]
+    fn the_newest_checkpoint_is_a_complete_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(Some(dir.path()), "x", 0).unwrap();
+        assert_eq!(run.latest_checkpoint().unwrap(), None);
+        let make = |name: &str, complete: bool| {
+            let path = dir.path().join(CHECKPOINTS).join(name);
+            fs::create_dir_all(&path).unwrap();
+            if complete {
+                fs::write(path.join(STATE), "{}").unwrap();
+            }
+        };
+        make("step-000009", true);
+        make("step-000010", true);
+        make("step-000011", false);
+        make("step-000012.4294967295.partial", true);
+        let latest = run.latest_checkpoint().unwrap();
+        assert_eq!(latest, Some(run.checkpoint(10)));
+        assert!(
+            !dir.path()
+                .join("checkpoints/step-000012.4294967295.partial")
+                .exists()
+        );
+        assert!(RunDir::is_in(dir.path()) && !RunDir::is_in(&run.checkpoint(9)));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Optimiser settings that every trainer has.
 
 use crate::error::{Error, Result};
+use crate::models::LoraSettings;
 use crate::optim::{Decay, Optimizer, Rule, Schedule};
+use serde_json::{Value, json};
 
 /// Names and defaults as in TRL's configuration.
 #[derive(Clone, Debug)]
@@ -61,6 +63,26 @@ impl OptimSettings {
         self.rule().map(drop)
     }
 
+    /// The settings on which the numbers of a run depend, by name. Where the rate decays they include
+    /// the length of the run.
+    pub fn config(&self, max_steps: u64, num_epochs: u64) -> Vec<(&'static str, Value)> {
+        let mut list = vec![
+            ("optimizer", json!(self.optimizer)),
+            ("learning_rate", json!(self.learning_rate)),
+            ("lr_scheduler", json!(self.lr_scheduler.name())),
+            ("warmup_steps", json!(self.warmup_steps)),
+            ("weight_decay", json!(self.weight_decay)),
+            ("adam_beta1", json!(self.adam_beta1)),
+            ("adam_beta2", json!(self.adam_beta2)),
+            ("max_grad_norm", json!(self.max_grad_norm)),
+        ];
+        if self.lr_scheduler != Decay::Constant {
+            list.push(("max_steps", json!(max_steps)));
+            list.push(("num_epochs", json!(num_epochs)));
+        }
+        list
+    }
+
     fn rule(&self) -> Result<Rule> {
         let betas = (self.adam_beta1, self.adam_beta2);
         Rule::named(&self.optimizer, betas, self.weight_decay)
@@ -80,4 +102,18 @@ impl OptimSettings {
             total_steps,
         }
     }
+}
+
+/// The settings of adapters on which the numbers of a run depend.
+pub fn lora_config(lora: Option<&LoraSettings>) -> Value {
+    lora.map_or(Value::Null, |lora| {
+        json!({
+            "rank": lora.rank,
+            "scale": lora.scale,
+            "dropout": lora.dropout,
+            "targets": lora.targets,
+            "layers": lora.layers,
+            "seed": lora.seed,
+        })
+    })
 }

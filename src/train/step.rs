@@ -73,6 +73,18 @@ impl Stepper {
         self.accumulated = None;
     }
 
+    /// How many steps in a row had no usable gradient.
+    pub fn non_finite(&self) -> u32 {
+        self.non_finite
+    }
+
+    /// Goes on with a checkpoint's optimiser; what was accumulated is forgotten.
+    pub fn restore(&mut self, optimizer: Optimizer, non_finite: u32) {
+        self.optimizer = optimizer;
+        self.non_finite = non_finite;
+        self.discard();
+    }
+
     /// Applies the accumulated gradients to the model, at the rate of `step` (from 0) of
     /// `total_steps`. A loss or a gradient that is not finite changes nothing.
     ///

@@ -24,6 +24,7 @@ use serde_json::{Map, Value as Json};
 pub struct ChatTemplate {
     environment: Environment<'static>,
     special_tokens: Map<String, Json>,
+    has_marks: bool,
 }
 
 /// What a template is told beside the messages.
@@ -58,6 +59,7 @@ impl ChatTemplate {
             return Err(Error::value(NAME, found, "at most 128 KiB"));
         }
         let source = source::prepare(source);
+        let has_marks = source::has_marks(&source);
         let environment = on_large_stack(move || {
             let mut environment = environment()?;
             environment.add_template_owned(NAME, source)?;
@@ -66,6 +68,7 @@ impl ChatTemplate {
         Ok(Self {
             environment,
             special_tokens,
+            has_marks,
         })
     }
 
@@ -75,6 +78,24 @@ impl ChatTemplate {
     /// Messages or tools of the wrong form, what the template itself refuses (in its own words),
     /// and whatever fails in it, by its line.
     pub fn render(&self, messages: &Json, options: &TemplateOptions) -> Result<String> {
+        self.render_marked(messages, options, ["", ""])
+    }
+
+    /// Whether the template says by `{% generation %}` what the assistant said.
+    pub fn has_marks(&self) -> bool {
+        self.has_marks
+    }
+
+    /// The text of a conversation with these marks where a `{% generation %}` opens and closes.
+    ///
+    /// # Errors
+    /// As for [`render`](Self::render).
+    pub fn render_marked(
+        &self,
+        messages: &Json,
+        options: &TemplateOptions,
+        marks: [&str; 2],
+    ) -> Result<String> {
         let messages = normalized(messages)?;
         let tools = options.tools.as_ref().filter(|tools| !tools.is_null());
         if let Some(tools) = tools {
@@ -83,6 +104,9 @@ impl ChatTemplate {
         let mut variables = self.special_tokens.clone();
         variables.insert("documents".into(), Json::Null);
         variables.extend(options.extra.clone());
+        for (name, mark) in source::MARKS.iter().zip(marks) {
+            variables.insert((*name).into(), mark.into());
+        }
         variables.insert("messages".into(), messages);
         variables.insert("tools".into(), tools.cloned().unwrap_or(Json::Null));
         let prompt = options.add_generation_prompt;

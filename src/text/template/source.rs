@@ -2,11 +2,15 @@
 //!
 //! - Line ends become `\n`, as Jinja reads them.
 //! - `{% generation %}` marks what the assistant said, which transformers uses for training masks.
-//!   A `{% with %}` has the same scope and prints the same.
+//!   A `{% with %}` has the same scope and prints the same, and between it and an `{% if %}` there
+//!   is a place for a mark that costs neither of them its trimming of whitespace.
 //! - What is stored in a namespace passes through [`STORABLE`], for the sake of the stack.
 
 /// The name of the function through which values to be stored in a namespace pass.
 pub(super) const STORABLE: &str = "__storable";
+
+/// The variables that are printed where a `{% generation %}` opens and closes.
+pub(super) const MARKS: [&str; 2] = ["__said", "__unsaid"];
 
 /// The source to compile.
 pub(super) fn prepare(source: &str) -> String {
@@ -31,15 +35,51 @@ pub(super) fn prepare(source: &str) -> String {
                 prepared.push_str(&rest[..raw]);
                 rest = &rest[raw..];
             }
-            ["generation" | "endgeneration"] => {
-                prepared.push_str(&tag.replace("generation", "with"))
-            }
+            ["generation"] => prepared.push_str(&opened(tag)),
+            ["endgeneration"] => prepared.push_str(&closed(tag)),
             ["set", ..] => prepared.push_str(&guarded(tag)),
             _ => prepared.push_str(tag),
         }
     }
     prepared.push_str(rest);
     prepared
+}
+
+/// Whether a prepared source marks what the assistant said.
+pub(super) fn has_marks(prepared: &str) -> bool {
+    prepared.contains(&format!("{{{{ {} }}}}", MARKS[0]))
+}
+
+/// `{% generation %}`, with the trimming that it asks for on its outer and inner side.
+fn opened(tag: &str) -> String {
+    let (before, after) = edges(tag);
+    let mark = MARKS[0];
+    format!(
+        "{before} with %}}{{{{ {mark} }}}}{{% if true{}",
+        &tag[tag.len() - after..]
+    )
+}
+
+/// `{% endgeneration %}`.
+fn closed(tag: &str) -> String {
+    let (before, after) = edges(tag);
+    let mark = MARKS[1];
+    format!(
+        "{before} endif %}}{{{{ {mark} }}}}{{% endwith{}",
+        &tag[tag.len() - after..]
+    )
+}
+
+/// The opening of a tag with its sign for trimming, and how long the other end of it is; the line
+/// ends within belong to that end, so that lines stay where they are.
+fn edges(tag: &str) -> (&str, usize) {
+    let open = if tag[2..].starts_with(['-', '+']) {
+        3
+    } else {
+        2
+    };
+    let word = tag.find("generation").unwrap_or(0) + "generation".len();
+    (&tag[..open], tag.len() - word)
 }
 
 /// The words of a `{% .. %}`; none of anything else.
@@ -116,7 +156,11 @@ mod tests {
     #[test]
     fn generation_becomes_a_scope() {
         let source = "a{% generation %}b\n{%- endgeneration -%}c";
-        assert_eq!(prepare(source), "a{% with %}b\n{%- endwith -%}c");
+        assert_eq!(
+            prepare(source),
+            "a{% with %}{{ __said }}{% if true %}b\n{%- endif %}{{ __unsaid }}{% endwith -%}c"
+        );
+        assert!(has_marks(&prepare(source)) && !has_marks("a"));
         let quoted =
             "{{ '{% generation %}' }}{# {% generation %} #}{% raw %}{% generation %}{% endraw %}";
         assert_eq!(prepare(quoted), quoted);
