@@ -14,9 +14,12 @@ use crate::train::mean_and_std;
 /// How an evaluation samples.
 #[derive(Clone, Debug)]
 pub struct EvalSettings {
-    /// 0, greedy, so that two evaluations of a model agree.
-    pub temperature: f32,
+    /// `None` is 0, greedy, for one completion of each prompt, so that two evaluations of a model
+    /// agree, and the trainer's own for several.
+    pub temperature: Option<f32>,
     pub num_generations: usize,
+    /// A reward of at least this is a success.
+    pub pass_threshold: f64,
     pub max_completion_length: Option<usize>,
     /// Prompts that are completed together.
     pub batch_size: usize,
@@ -25,8 +28,9 @@ pub struct EvalSettings {
 impl Default for EvalSettings {
     fn default() -> Self {
         Self {
-            temperature: 0.0,
+            temperature: None,
             num_generations: 1,
+            pass_threshold: 1.0,
             max_completion_length: None,
             batch_size: 64,
         }
@@ -39,6 +43,10 @@ pub struct Evaluation {
     /// Mean and deviation of the weighted sum of rewards.
     pub reward: f64,
     pub reward_std: f64,
+    /// The share of completions that are a success: what one attempt gives.
+    pub pass_at_1: f64,
+    /// The share of prompts of which at least one completion is a success.
+    pub pass_at_k: f64,
     /// Mean of every part.
     pub parts: Vec<(String, f64)>,
     pub mean_length: f64,
@@ -55,7 +63,11 @@ impl GrpoTrainer {
     ) -> Result<Evaluation> {
         let model = self.model.borrow();
         let mut sampler = self.settings.sampler.clone();
-        sampler.temperature = settings.temperature;
+        let own = match settings.num_generations {
+            0 | 1 => 0.0,
+            _ => sampler.temperature,
+        };
+        sampler.temperature = settings.temperature.unwrap_or(own);
         let base = self.settings.generate(&model.eos_token_ids, 0);
         let longest = settings.max_completion_length.unwrap_or(base.max_tokens);
         let (mut sums, mut lengths) = (Vec::new(), Vec::new());
@@ -95,11 +107,23 @@ impl GrpoTrainer {
                 }
             }
         }
+        let size = settings.num_generations.max(1);
+        let is_success = |sum: &f64| *sum >= settings.pass_threshold;
+        let passes: Vec<f64> = sums
+            .chunks(size)
+            .map(|group| f64::from(u8::from(group.iter().any(is_success))))
+            .collect();
         sums.retain(|sum: &f64| !sum.is_nan());
+        let successes: Vec<f64> = sums
+            .iter()
+            .map(|s| f64::from(u8::from(is_success(s))))
+            .collect();
         let (reward, reward_std) = mean_and_std(&sums);
         Ok(Evaluation {
             reward,
             reward_std,
+            pass_at_1: mean_and_std(&successes).0,
+            pass_at_k: mean_and_std(&passes).0,
             parts: parts
                 .into_iter()
                 .map(|(name, values)| (name, mean_and_std(&values).0))

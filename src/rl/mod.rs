@@ -14,6 +14,7 @@ mod rollout;
 mod sample;
 mod settings;
 mod state;
+mod table;
 mod trainer;
 mod update;
 mod warnings;

@@ -85,7 +85,10 @@ impl GrpoTrainer {
     /// The run's folder, made when it is first needed.
     pub(super) fn run(&mut self) -> Result<&mut RunDir> {
         if self.run.is_none() {
-            let run = RunDir::create(self.settings.run_dir.as_deref(), "grpo", self.step)?;
+            let mut run = RunDir::create(self.settings.run_dir.as_deref(), "grpo", self.step)?;
+            if self.settings.tensorboard {
+                run = run.with_events()?;
+            }
             run.write_config(&self.describe_settings())?;
             self.run = Some(run);
         }

@@ -62,6 +62,11 @@ pub struct GrpoSettings {
     pub save_steps: u64,
     pub save_total_limit: usize,
     pub log_completions: bool,
+    /// Completions in the table that is shown every `logging_steps`; 0 shows none.
+    pub num_completions_to_print: usize,
+    pub logging_steps: u64,
+    /// Writes event files, too.
+    pub tensorboard: bool,
     pub seed: u64,
     pub run_dir: Option<PathBuf>,
 }
@@ -100,6 +105,9 @@ impl Default for GrpoSettings {
             save_steps: 0,
             save_total_limit: 3,
             log_completions: true,
+            num_completions_to_print: 0,
+            logging_steps: 10,
+            tensorboard: false,
             seed: 42,
             run_dir: None,
         }
@@ -120,6 +128,7 @@ impl GrpoSettings {
             ("prompts_per_step", self.prompts_per_step),
             ("max_completion_length", self.max_completion_length),
             ("num_iterations", self.num_iterations),
+            ("logging_steps", self.logging_steps as usize),
             (
                 "gradient_accumulation_steps",
                 self.gradient_accumulation_steps,

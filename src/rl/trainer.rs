@@ -354,6 +354,7 @@ impl GrpoTrainer {
         let written = self.write(&scored, &metrics, rewards);
         self.history.push(metrics);
         self.warn();
+        self.show_completions(&scored);
         written?;
         self.draw(false)
     }

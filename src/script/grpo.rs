@@ -1,11 +1,12 @@
 //! The `GrpoTrainer` type.
 
-use super::convert::from_json;
+use super::convert::{brief, from_json};
 use super::data::rows;
 use super::error::{Answer, At};
 use super::generate::{engine_settings, stop_strings};
 use super::host::Host;
 use super::model::Model;
+use super::policy_loss::Closure;
 use super::reward::rewards;
 use super::rl::{advantage_settings, loss_settings};
 use super::sampling::{penalty_settings, sampler_settings};
@@ -15,7 +16,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::rl::{self, EvalSettings, GrpoSettings, Report};
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, Map, NativeCallContext};
+use rhai::{Array as List, Dynamic, Engine, FLOAT, FnPtr, INT, Map, NativeCallContext};
 use serde_json::json;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -23,12 +24,12 @@ use std::rc::Rc;
 
 /// A trainer as a script's value: every copy is the same trainer.
 #[derive(Clone)]
-pub struct GrpoTrainer(Rc<RefCell<rl::GrpoTrainer>>);
+pub struct GrpoTrainer(Rc<RefCell<rl::GrpoTrainer>>, Option<FnPtr>);
 
 impl GrpoTrainer {
-    /// A handle on a new trainer.
-    pub fn new(trainer: rl::GrpoTrainer) -> Self {
-        Self(Rc::new(RefCell::new(trainer)))
+    /// A handle on a new trainer, with a loss of the script's own or the built-in one.
+    pub fn new(trainer: rl::GrpoTrainer, loss: Option<FnPtr>) -> Self {
+        Self(Rc::new(RefCell::new(trainer)), loss)
     }
 }
 
@@ -50,8 +51,8 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn("to_debug", show);
 }
 
-/// The settings of the trainer.
-pub fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
+/// The settings of the trainer, and a loss of the script's own.
+pub fn grpo_settings(s: &mut Settings) -> Result<(GrpoSettings, Option<FnPtr>)> {
     let mut g = GrpoSettings::default();
     s.count("prompts_per_step", &mut g.prompts_per_step)?;
     s.count("num_generations", &mut g.num_generations)?;
@@ -71,6 +72,16 @@ pub fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
         "gradient_accumulation_steps",
         &mut g.gradient_accumulation_steps,
     )?;
+    s.count("micro_batch_tokens", &mut g.micro_batch_tokens)?;
+    s.boolean("gradient_checkpointing", &mut g.gradient_checkpointing)?;
+    s.count("logprob_chunk_size", &mut g.logprob_chunk_size)?;
+    s.boolean("shared_prefix", &mut g.shared_prefix)?;
+    let masked = &mut g.mask_truncated_completions;
+    s.boolean("mask_truncated_completions", masked)?;
+    g.dynamic_sampling = dynamic_sampling(s)?;
+    s.count("overlong_buffer", &mut g.overlong_buffer)?;
+    s.count("ref_sync_steps", &mut g.ref_sync_steps)?;
+    s.single("ref_model_mixup_alpha", &mut g.ref_model_mixup_alpha)?;
     s.count("max_steps", &mut g.max_steps)?;
     s.count("num_epochs", &mut g.num_epochs)?;
     s.count("eval_steps", &mut g.eval_steps)?;
@@ -78,9 +89,28 @@ pub fn grpo_settings(s: &mut Settings) -> Result<GrpoSettings> {
     s.count("save_steps", &mut g.save_steps)?;
     s.count("save_total_limit", &mut g.save_total_limit)?;
     s.boolean("log_completions", &mut g.log_completions)?;
+    let printed = &mut g.num_completions_to_print;
+    s.count("num_completions_to_print", printed)?;
+    s.count("logging_steps", &mut g.logging_steps)?;
+    s.boolean("tensorboard", &mut g.tensorboard)?;
     s.count("seed", &mut g.seed)?;
     g.run_dir = s.string("run_dir")?.map(PathBuf::from);
-    Ok(g)
+    let loss = s.value("loss", "a closure over the arrays of a batch")?;
+    Ok((g, loss))
+}
+
+/// How many rounds: `true` is as many as are usually enough.
+fn dynamic_sampling(s: &mut Settings) -> Result<u64> {
+    const USUAL: u64 = 10;
+    let Some(value) = s.take("dynamic_sampling") else {
+        return Ok(0);
+    };
+    let rounds = value.as_int().ok().and_then(|n| u64::try_from(n).ok());
+    let chosen = value.as_bool().ok().map(|on| if on { USUAL } else { 0 });
+    rounds.or(chosen).ok_or_else(|| {
+        let expected = "true, false or the most rounds of a step";
+        Error::setting("dynamic_sampling", brief(&value), expected)
+    })
 }
 
 fn report_map(report: &Report) -> Dynamic {
@@ -131,10 +161,14 @@ mod members {
         let mut rewards = rewards(&ctx, &reward)?;
         let mut observer = (Host::of(&ctx).observer)();
         let mut trainer = exclusive(&ctx, t)?;
-        let report = trainer
-            .train(&dataset, &mut rewards, &mut *observer)
-            .at(&ctx)?;
-        Ok(report_map(&report))
+        let report = match t.1.clone() {
+            None => trainer.train(&dataset, &mut rewards, &mut *observer),
+            Some(f) => {
+                let mut loss = Closure { ctx: &ctx, f };
+                trainer.train_with(&dataset, &mut rewards, &mut loss, &mut *observer)
+            }
+        };
+        Ok(report_map(&report.at(&ctx)?))
     }
 
     /// One step on a list of rows or a dataset; a map of its metrics.
@@ -158,8 +192,19 @@ mod members {
         let rows = super::rows(&rows).at(&ctx)?;
         let mut rewards = rewards(&ctx, &reward)?;
         let mut trainer = exclusive(&ctx, t)?;
-        let metrics = trainer.step(&rows, &mut rewards).at(&ctx)?;
-        Ok(metrics_map(&metrics))
+        let metrics = match t.1.clone() {
+            None => trainer.step(&rows, &mut rewards),
+            Some(f) => {
+                let mut loss = Closure { ctx: &ctx, f };
+                trainer.step_with(&rows, &mut rewards, &mut loss)
+            }
+        };
+        let notes = std::mem::take(&mut trainer.notes);
+        if !notes.is_empty() {
+            let mut observer = (Host::of(&ctx).observer)();
+            notes.iter().for_each(|note| observer.note(note));
+        }
+        Ok(metrics_map(&metrics.at(&ctx)?))
     }
 
     /// Samples `num_generations` completions of each row as a step would, without learning: a list
@@ -192,8 +237,10 @@ mod members {
 
     /// Mean rewards over a dataset, without learning:
     /// `#{ reward, reward_std, mean_length, num_rows }`, the length in tokens, and
-    /// `rewards/NAME/mean` for each reward. Settings: `temperature` (0), `num_generations` (1),
-    /// `max_completion_length`, `batch_size` (64).
+    /// `rewards/NAME/mean` for each reward; `pass@1`, the share of completions whose reward is at
+    /// least `pass_threshold` (1). Settings: `num_generations` (1: greedy; with k of them also
+    /// `mean@k`, and `pass@k`, the share of prompts with at least one success), `temperature` (0, or
+    /// the trainer's for several), `max_completion_length`, `batch_size` (64).
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -202,6 +249,9 @@ mod members {
     /// let data = data::rows([#{ prompt: "1+2=" }, #{ prompt: "1+3=" }]);
     /// let e = trainer.evaluate(data, |outputs| outputs.map(|o| 1), #{ max_completion_length: 1 });
     /// assert_eq([e.reward, e.mean_length, e.num_rows], [1, 1, 2]);
+    /// let odd = |outputs| outputs.map(|o| o.index % 2);
+    /// let e = trainer.evaluate(data, odd, #{ num_generations: 4 });
+    /// assert_eq([e["mean@4"], e["pass@1"], e["pass@4"]], [0.5, 0.5, 1.0]);
     /// ```
     #[rhai_fn(global, pure, return_raw)]
     pub fn evaluate(
@@ -213,8 +263,9 @@ mod members {
     ) -> Answer<Dynamic> {
         let settings = Settings::read(&ctx, "evaluate", settings, |s| {
             let mut e = EvalSettings::default();
-            s.single("temperature", &mut e.temperature)?;
+            s.optional("temperature", &mut e.temperature)?;
             s.count("num_generations", &mut e.num_generations)?;
+            s.float("pass_threshold", &mut e.pass_threshold)?;
             let longest = s.integer("max_completion_length")?;
             e.max_completion_length = longest.and_then(|n| usize::try_from(n).ok());
             s.count("batch_size", &mut e.batch_size)?;
@@ -225,14 +276,19 @@ mod members {
             t.0.borrow()
                 .evaluate(&dataset, &mut rewards, &settings)
                 .at(&ctx)?;
+        let k = settings.num_generations.max(1);
         let mut map = Map::new();
-        map.insert("reward".into(), result.reward.into());
-        map.insert("reward_std".into(), result.reward_std.into());
-        map.insert("mean_length".into(), result.mean_length.into());
-        map.insert("num_rows".into(), (result.num_rows as INT).into());
+        let mut set = |name: String, value: f64| map.insert(name.into(), value.into());
+        set("reward".into(), result.reward);
+        set("reward_std".into(), result.reward_std);
+        set("mean_length".into(), result.mean_length);
+        set(format!("mean@{k}"), result.reward);
+        set(format!("pass@{k}"), result.pass_at_k);
+        set("pass@1".into(), result.pass_at_1);
         for (name, value) in result.parts {
-            map.insert(format!("rewards/{name}/mean").into(), value.into());
+            set(format!("rewards/{name}/mean"), value);
         }
+        map.insert("num_rows".into(), (result.num_rows as INT).into());
         Ok(map.into())
     }
 

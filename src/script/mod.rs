@@ -29,6 +29,7 @@ mod operators;
 mod optim;
 mod optimizer;
 mod plot;
+mod policy_loss;
 mod reward;
 mod rl;
 mod sampling;

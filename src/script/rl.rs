@@ -73,17 +73,29 @@ mod functions {
         grpo(ctx, model, Map::new())
     }
 
-    /// A GRPO trainer of a model. Settings: `prompts_per_step`, `num_generations`,
-    /// `max_completion_length`; of `generate` those of the draw, `stop`, `stop_token_ids`,
-    /// `max_batch_size` and `prefill_step_size`;
-    /// `loss_type`, `importance_sampling_level`, `epsilon`, `epsilon_high`, `delta`, `beta`,
-    /// `scale_rewards`, `reward_weights`, `multi_objective_aggregation`, `learning_rate`,
-    /// `lr_scheduler`, `warmup_steps`, `optimizer`, `weight_decay`, `adam_beta1`, `adam_beta2`,
-    /// `max_grad_norm`, `num_iterations`, `gradient_accumulation_steps`, `max_steps`,
-    /// `num_epochs`, `eval_steps`, `eval_dataset`, `save_steps`, `save_total_limit`,
-    /// `log_completions`, `seed`, `run_dir`, `lora` (a map: adapters of these settings are trained,
-    /// as by `add_lora`), `router_aux_loss_coef` (0; the weight of the load balance of a mixture of
-    /// experts).
+    /// A GRPO trainer of a model. The settings, with their defaults:
+    ///
+    /// - **a step**: `prompts_per_step` 4, `num_generations` 8, `max_completion_length` 256, those of
+    ///   the draw, `stop`, `stop_token_ids`, `max_batch_size` and `prefill_step_size` of `generate`;
+    ///   `dynamic_sampling` (false; true, or a number of rounds: prompts whose completions are all
+    ///   worth the same are replaced), `overlong_buffer` (0; completions lose up to 1 in their last so
+    ///   many tokens), `mask_truncated_completions` (false; those that did not end teach nothing);
+    /// - **the loss**: `loss_type` `"dapo"` and the other settings of `rl::loss`; `loss` (a closure
+    ///   over the arrays of a batch in its place: it gets the map that `rl::loss` takes and returns a
+    ///   scalar, or `#{ loss, metrics }`); those of `rl::advantages`; `num_iterations` 1,
+    ///   `ref_sync_steps` (0; the reference of `beta` moves towards the model) by
+    ///   `ref_model_mixup_alpha` 0.6, `router_aux_loss_coef` 0 (experts);
+    /// - **the optimiser**: `learning_rate` 1e-6, `lr_scheduler`, `warmup_steps`, `optimizer`
+    ///   `"adamw"`, `weight_decay`, `adam_beta1`, `adam_beta2`, `max_grad_norm` 1,
+    ///   `max_skipped_steps` (5; so many updates in a row that are not finite stop the run), `lora` (a
+    ///   map: adapters of these settings are trained, as by `add_lora`);
+    /// - **memory**, none of which changes the update: `shared_prefix` (true; a prompt is forwarded
+    ///   once for all its completions), `gradient_accumulation_steps` 1 or `micro_batch_tokens` 0
+    ///   (parts of a step), `gradient_checkpointing` false, `logprob_chunk_size` (0, by the
+    ///   vocabulary; tokens in the head at once);
+    /// - **the run**: `max_steps`, `num_epochs` 1, `eval_steps`, `eval_dataset`, `save_steps`,
+    ///   `save_total_limit` 3, `log_completions` true, `num_completions_to_print` 0 (a table every
+    ///   `logging_steps` 10), `tensorboard` false, `seed` 42, `run_dir`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -95,9 +107,9 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn grpo(ctx: NativeCallContext, model: Model, settings: Map) -> Answer<GrpoTrainer> {
-        let settings = Settings::read(&ctx, "rl::grpo", settings, grpo_settings)?;
+        let (settings, loss) = Settings::read(&ctx, "rl::grpo", settings, grpo_settings)?;
         let trainer = rl::GrpoTrainer::new(model.0, settings).at(&ctx)?;
-        Ok(GrpoTrainer::new(trainer))
+        Ok(GrpoTrainer::new(trainer, loss))
     }
 
     /// How much better each completion is than its group, `[P*G]`: rewards `[P*G]` or `[P*G, K]`,

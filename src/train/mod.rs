@@ -4,6 +4,7 @@
 mod backward;
 mod batch;
 mod document;
+mod events;
 mod head;
 mod logprobs;
 mod metrics;

@@ -1,6 +1,7 @@
 //! The folder of a run: `config.json`, `metrics.csv`, `completions.jsonl`, curves, checkpoints.
 
 use super::Metrics;
+use super::events::Events;
 use super::state::STATE;
 use crate::checkpoint::{clear_leftovers, remove_folder, write_file};
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct RunDir {
     path: PathBuf,
     columns: Vec<String>,
+    events: Option<Events>,
 }
 
 impl RunDir {
@@ -36,6 +38,7 @@ impl RunDir {
         let mut run = Self {
             path,
             columns: Vec::new(),
+            events: None,
         };
         run.forget_after(step)?;
         tracing::info!(folder = %run.path.display(), "run");
@@ -114,6 +117,12 @@ impl RunDir {
         write_file(&self.path.join("config.json"), text.as_bytes())
     }
 
+    /// Writes event files for TensorBoard from here on.
+    pub fn with_events(mut self) -> Result<Self> {
+        self.events = Some(Events::create(&self.path)?);
+        Ok(self)
+    }
+
     /// Appends the numbers of a step to `metrics.csv` and flushes them.
     ///
     /// A name that was not there before becomes a new column; earlier rows have it empty.
@@ -140,7 +149,11 @@ impl RunDir {
             .write_record(cells)
             .map_err(|e| Error::file(&path, e))?;
         let line = writer.into_inner().map_err(|e| Error::file(&path, e))?;
-        append(&path, &line)
+        append(&path, &line)?;
+        match &mut self.events {
+            Some(events) => events.write(metrics),
+            None => Ok(()),
+        }
     }
 
     /// Writes the table again under more columns.

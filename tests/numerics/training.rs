@@ -246,7 +246,7 @@ fn practice_raises_the_reward() {
     });
     let data = Dataset::new(rows(10));
     let eval = EvalSettings {
-        temperature: 1.0,
+        temperature: Some(1.0),
         ..EvalSettings::default()
     };
     let before = trainer
