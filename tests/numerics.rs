@@ -18,6 +18,8 @@ mod family;
 mod family_training;
 #[path = "numerics/generation.rs"]
 mod generation;
+#[path = "numerics/losses.rs"]
+mod losses;
 #[path = "numerics/model.rs"]
 mod model;
 #[path = "numerics/oracles.rs"]

@@ -15,9 +15,9 @@ mod state;
 mod trainer;
 mod update;
 
-pub use advantage::{AdvantageSettings, Scale, advantages};
+pub use advantage::{AdvantageSettings, Aggregation, Baseline, Scale, advantages};
 pub use evaluate::{EvalSettings, Evaluation};
-pub use loss::{LossInputs, LossSettings, LossType, Ratio};
+pub use loss::{LossInputs, LossSettings, LossType, Ratio, high_entropy_mask};
 pub use report::Report;
 pub use reward::{Completion, Reward, RewardOutput, Score, Scores};
 pub use rollout::Rollout;

@@ -153,17 +153,22 @@ impl GrpoTrainer {
             let logprobs = selective_log_softmax(&logits, batch.targets())?;
             let difference = stop_gradient(&logprobs)?.subtract(&behaviour)?.abs()?;
             let logprob_rows = batch.to_rows(&logprobs)?;
+            let entropy_rows = match self.settings.loss.needs_entropies() {
+                true => Some(batch.to_rows(&entropy(&logits)?)?),
+                false => None,
+            };
             let inputs = LossInputs {
-                logprobs: &logprob_rows,
                 old_logprobs: old,
                 ref_logprobs: reference.as_ref(),
-                advantages: &advantages,
-                mask: &mask,
+                entropies: entropy_rows.as_ref(),
                 num_items_in_batch: Some(scored.rollout.num_tokens() as f32),
                 max_completion_length: Some(self.settings.max_completion_length as i32),
                 gradient_accumulation_steps: 1.0 / share,
+                ..LossInputs::new(&logprob_rows, &advantages, &mask)
             };
             let (mut value, mut watched) = loss(&inputs, &self.settings.loss)?;
+            // The entropy of the step is told below, whether or not the loss uses it.
+            watched.retain(|(name, _)| name != "entropy");
             if balanced {
                 let even = router_loss(network, &batch, &routed)?;
                 value = value.add(even.multiply(Array::from_f32(coefficient * share))?)?;
