@@ -15,6 +15,9 @@ mod inputs;
 mod objective;
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 pub use filters::{entropy_threshold, high_entropy_mask};
 pub use inputs::LossInputs;
 pub use settings::{LossSettings, LossType, Ratio};
