@@ -20,6 +20,8 @@ mod family_training;
 mod generation;
 #[path = "numerics/lean.rs"]
 mod lean;
+#[path = "numerics/losses.rs"]
+mod losses;
 #[path = "numerics/model.rs"]
 mod model;
 #[path = "numerics/oracles.rs"]

@@ -44,6 +44,51 @@ impl Scale {
     }
 }
 
+/// What a reward is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Baseline {
+    /// The mean of its group.
+    #[default]
+    Mean,
+    /// The mean of the others of its group (RLOO, <https://arxiv.org/abs/2402.14740>): an
+    /// estimate without bias, `n / (n - 1)` times the other.
+    LeaveOneOut,
+}
+
+impl Baseline {
+    /// The baseline of a name.
+    ///
+    /// # Errors
+    /// An unknown name; the error lists the known ones.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "mean" => Ok(Self::Mean),
+            "leave_one_out" => Ok(Self::LeaveOneOut),
+            other => Err(Error::setting("baseline", other, "mean or leave_one_out")),
+        }
+    }
+
+    /// Values minus what they are compared with; NaN stays NaN and counts for nobody.
+    fn centre(self, values: &[f64]) -> Vec<f64> {
+        let mean = mean(values);
+        let factor = match self {
+            Self::Mean => 1.0,
+            Self::LeaveOneOut => {
+                let n = values.iter().filter(|v| !v.is_nan()).count() as f64;
+                n / (n - 1.0)
+            }
+        };
+        values.iter().map(|v| (v - mean) * factor).collect()
+    }
+
+    /// The same over the deviation of the values.
+    fn normalize(self, values: &[f64]) -> Vec<f64> {
+        let deviation = deviation(values) + EPS;
+        let centred = self.centre(values);
+        centred.iter().map(|v| v / deviation).collect()
+    }
+}
+
 /// How several rewards become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Aggregation {
@@ -71,10 +116,12 @@ impl Aggregation {
     }
 }
 
-/// Settings, under TRL's names.
+/// Settings, under TRL's names; `baseline` is ours.
 #[derive(Clone, Debug, Default)]
 pub struct AdvantageSettings {
+    /// `NormalizeThenSum` does not ask.
     pub scale_rewards: Scale,
+    pub baseline: Baseline,
     /// One weight for each reward; empty means 1 each.
     pub reward_weights: Vec<f64>,
     pub multi_objective_aggregation: Aggregation,
@@ -83,10 +130,11 @@ pub struct AdvantageSettings {
 /// Keeps a division from a deviation of 0; TRL's number.
 const EPS: f64 = 1e-4;
 
-/// Rewards minus the mean of their group, divided by what `settings` say.
+/// Rewards minus the baseline of their group, divided by what `settings` say.
 ///
 /// Deviations are sample deviations (n - 1). `None` is a reward that could not be scored: a row
-/// without any score, or alone in its group, has the advantage 0.
+/// without any score, or alone in its group, has the advantage 0, and a row with some scores counts
+/// the others as 0. `NormalizeThenSum` normalises the sums once more, over all rows.
 ///
 /// # Shapes
 /// - rewards: `P * G` rows of K rewards, the G completions of a prompt adjacent
@@ -102,20 +150,21 @@ pub fn advantages(
 ) -> Result<Vec<f64>> {
     let columns = rewards.first().map_or(1, Vec::len);
     let weights = check(rewards, columns, num_generations, settings)?;
+    let baseline = settings.baseline;
     let grouped = |values: &[f64], f: &dyn Fn(&[f64]) -> Vec<f64>| -> Vec<f64> {
         values.chunks(num_generations).flat_map(f).collect()
     };
     let advantages = match settings.multi_objective_aggregation {
         Aggregation::SumThenNormalize => {
             let sums: Vec<f64> = rewards.iter().map(|row| weighted(row, &weights)).collect();
-            let centred = grouped(&sums, &centre);
+            let centred = grouped(&sums, &|values| baseline.centre(values));
             match settings.scale_rewards {
                 Scale::None => centred,
                 Scale::Batch => {
                     let deviation = deviation(&sums);
                     centred.iter().map(|a| a / (deviation + EPS)).collect()
                 }
-                Scale::Group => grouped(&sums, &normalize),
+                Scale::Group => grouped(&sums, &|values| baseline.normalize(values)),
             }
         }
         Aggregation::NormalizeThenSum => {
@@ -125,7 +174,8 @@ pub fn advantages(
                     .iter()
                     .map(|row| row[column].unwrap_or(f64::NAN))
                     .collect();
-                for (row, value) in grouped(&values, &normalize).into_iter().enumerate() {
+                let values = grouped(&values, &|values| baseline.normalize(values));
+                for (row, value) in values.into_iter().enumerate() {
                     normalized[row][column] = Some(value).filter(|value| !value.is_nan());
                 }
             }
@@ -140,7 +190,7 @@ pub fn advantages(
                         .sum(),
                 })
                 .collect();
-            normalize(&sums)
+            Baseline::Mean.normalize(&sums)
         }
     };
     Ok(advantages
@@ -220,52 +270,5 @@ fn deviation(values: &[f64]) -> f64 {
     (squares.iter().sum::<f64>() / (squares.len() - 1) as f64).sqrt()
 }
 
-fn centre(values: &[f64]) -> Vec<f64> {
-    let mean = mean(values);
-    values.iter().map(|v| v - mean).collect()
-}
-
-fn normalize(values: &[f64]) -> Vec<f64> {
-    let deviation = deviation(values);
-    centre(values)
-        .iter()
-        .map(|v| v / (deviation + EPS))
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(values: &[f64]) -> Vec<Vec<Option<f64>>> {
-        values.iter().map(|v| vec![Some(*v)]).collect()
-    }
-
-    #[test]
-    fn groups_are_normalised_apart() {
-        let rewards = rows(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
-        let got = advantages(&rewards, 4, &AdvantageSettings::default()).unwrap();
-        // From TRL 1.16.
-        for (a, b) in got.iter().zip([1.0, -1.0, -1.0, 1.0]) {
-            assert!((a - b * 0.865_875_43).abs() < 1e-8);
-        }
-        assert_eq!(got[4..], [0.0; 4]);
-    }
-
-    #[test]
-    fn misfits_are_errors() {
-        let settings = AdvantageSettings::default();
-        let error = advantages(&rows(&[1.0, 2.0, 3.0]), 2, &settings).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("multiple of num_generations = 2")
-        );
-        assert!(advantages(&rows(&[1.0, f64::NAN]), 2, &settings).is_err());
-        let two = AdvantageSettings {
-            reward_weights: vec![1.0, 2.0],
-            ..settings
-        };
-        assert!(advantages(&rows(&[1.0, 2.0]), 2, &two).is_err());
-    }
-}
+mod tests;

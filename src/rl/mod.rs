@@ -19,9 +19,9 @@ mod trainer;
 mod update;
 mod warnings;
 
-pub use advantage::{AdvantageSettings, Scale, advantages};
+pub use advantage::{AdvantageSettings, Aggregation, Baseline, Scale, advantages};
 pub use evaluate::{EvalSettings, Evaluation};
-pub use loss::{LossInputs, LossSettings, LossType, Ratio};
+pub use loss::{LossInputs, LossSettings, LossType, Ratio, high_entropy_mask};
 pub use report::Report;
 pub use reward::{Completion, Reward, RewardOutput, Score, Scores};
 pub use rollout::Rollout;

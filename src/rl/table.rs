@@ -23,7 +23,7 @@ impl GrpoTrainer {
 fn table(step: u64, scored: &Scored, count: usize) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
     let parts = &scored.scores.parts;

@@ -1,6 +1,6 @@
 //! One update: from a scored batch of completions to a step of the optimiser.
 
-use super::loss::{LossInputs, LossSettings, loss};
+use super::loss::{LossInputs, LossSettings, entropy_threshold, loss};
 use super::micro::{MicroBatch, micro_batches};
 use super::sample::Scored;
 use super::trainer::GrpoTrainer;
@@ -10,7 +10,7 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, Array, autograd, interrupt};
 use crate::models::Qwen3;
 use crate::nn::Params;
-use crate::tensor::to_f32;
+use crate::tensor::{item, to_f32};
 use crate::text::change;
 use crate::train::{
     BackwardSettings, HeadSettings, Metrics, TargetGrads, TargetScores, gradients, scores,
@@ -53,6 +53,13 @@ struct Lesson {
     reference: Option<Array>,
     /// How many tokens count.
     tokens: usize,
+}
+
+/// What a micro-batch must know of the entropies of its step.
+struct Entropies {
+    threshold: Option<f32>,
+    /// How many tokens a bonus is the mean of.
+    reach: Option<f32>,
 }
 
 /// The numbers of a step, gathered over its micro-batches.
@@ -109,7 +116,11 @@ impl GrpoTrainer {
         let mut skipped = 0;
         for iteration in 0..self.settings.num_iterations {
             let mut gathered = Gathered::default();
-            let threshold = self.entropy_threshold(&lessons)?;
+            let (threshold, reach) = self.entropies_of_step(&lessons)?;
+            let entropies = Entropies {
+                threshold,
+                reach: (lessons.len() > 1).then_some(reach as f32),
+            };
             for (i, lesson) in lessons.iter().enumerate() {
                 // Once the weights have moved, the step is finished: half of it could not be told
                 // from a whole one when the run goes on.
@@ -118,7 +129,7 @@ impl GrpoTrainer {
                     _ => Ok(()),
                 };
                 let outcome = outcome.and_then(|()| {
-                    self.backward(&lessons, lesson, i, threshold, loss, &mut gathered)
+                    self.backward(&lessons, lesson, i, &entropies, loss, &mut gathered)
                 });
                 if let Err(error) = outcome {
                     self.stepper.discard();
@@ -191,27 +202,38 @@ impl GrpoTrainer {
             .collect()
     }
 
-    /// The entropy from which on a token is learnt, of all tokens of the step; a single part finds
-    /// it by itself.
-    fn entropy_threshold(&self, lessons: &[Lesson]) -> Result<Option<f32>> {
+    /// The entropy from which on a token is learnt, of all tokens of the step, and how many tokens
+    /// reach it. A step in one part finds that by itself, and one that learns from all tokens need not
+    /// know.
+    fn entropies_of_step(&self, lessons: &[Lesson]) -> Result<(Option<f32>, usize)> {
         let share = self.settings.loss.top_entropy_quantile;
+        let all = lessons.iter().map(|lesson| lesson.tokens).sum();
         if share >= 1.0 || lessons.len() < 2 {
-            return Ok(None);
+            return Ok((None, all));
         }
         let model = self.model.borrow();
-        let mut counted = Vec::new();
+        let mut counted = Vec::with_capacity(all);
         for lesson in lessons {
-            interrupt::check()?;
             let scores = scores(&model.network, &lesson.part.batch, self.head(true))?;
             let Some(entropies) = scores.entropies else {
                 continue;
             };
             let rows = to_f32(&lesson.part.batch.to_rows(&entropies)?)?;
-            let mask = to_f32(&lesson.mask)?;
-            let pairs = rows.into_iter().zip(mask);
+            let pairs = rows.into_iter().zip(to_f32(&lesson.mask)?);
             counted.extend(pairs.filter(|(_, m)| *m > 0.0).map(|(entropy, _)| entropy));
         }
-        Ok(super::loss::quantile(&mut counted, 1.0 - share))
+        if counted.is_empty() {
+            return Ok((None, all));
+        }
+        let n = counted.len() as i32;
+        let ones = mlx_rs::ops::ones::<f32>(&[n])?;
+        let list = Array::from_slice(&counted, &[n]);
+        let threshold = item(&entropy_threshold(&list, &ones, 1.0 - share)?)?;
+        let reach = counted
+            .iter()
+            .filter(|entropy| **entropy >= threshold)
+            .count();
+        Ok((Some(threshold), reach))
     }
 
     /// Loss and gradient of a micro-batch, added to what is accumulated.
@@ -220,7 +242,7 @@ impl GrpoTrainer {
         lessons: &[Lesson],
         lesson: &Lesson,
         index: usize,
-        threshold: Option<f32>,
+        step: &Entropies,
         policy_loss: &mut dyn PolicyLoss,
         gathered: &mut Gathered,
     ) -> Result<()> {
@@ -258,7 +280,8 @@ impl GrpoTrainer {
                     ref_logprobs: reference.as_ref(),
                     sampling_logprobs: Some(&sampled),
                     entropies: Some(&entropies),
-                    entropy_threshold: threshold,
+                    entropy_threshold: step.threshold,
+                    num_entropies: step.reach,
                     num_items_in_batch: Some(all_tokens as f32),
                     max_completion_length: Some(self.settings.max_completion_length as i32),
                     gradient_accumulation_steps: (1.0 / share.max(f64::MIN_POSITIVE)) as f32,
@@ -277,6 +300,8 @@ impl GrpoTrainer {
             for (name, value) in std::iter::once("loss".into()).chain(names).zip(&values) {
                 watched.push((name, f64::from(to_f32(value)?[0])));
             }
+            // The entropy is known in any case, not only to a loss with a bonus.
+            watched.retain(|(name, _)| name != "entropy");
             let rows = |values: &Array| to_f32(&batch.to_rows(values)?);
             let mask = to_f32(&lesson.mask)?;
             watched.extend(compared(
@@ -307,7 +332,8 @@ impl GrpoTrainer {
         self.stepper.accumulate(found.arrays)?;
         for (name, value) in watched {
             match name.as_str() {
-                "loss" | "policy_loss" => gathered.mean(&name, value, 1.0),
+                "loss" => gathered.mean(&name, value, 1.0),
+                "policy_loss" => gathered.mean(&name, value, share),
                 _ => gathered.mean(&name, value, of_tokens),
             }
         }

@@ -8,8 +8,9 @@ use super::settings::{Settings, float};
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::mlx::Array;
-use crate::rl::advantage::{AdvantageSettings, Aggregation, Scale};
 use crate::rl::{self, LossInputs, LossSettings, LossType, Ratio};
+use crate::rl::{AdvantageSettings, Aggregation, Baseline, Scale};
+use crate::tensor::select;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, INT, Map, NativeCallContext};
 
@@ -26,12 +27,24 @@ pub fn loss_settings(s: &mut Settings, into: &mut LossSettings) -> Result<()> {
     s.single("epsilon", &mut into.epsilon)?;
     s.optional("epsilon_high", &mut into.epsilon_high)?;
     s.optional("delta", &mut into.delta)?;
-    s.single("beta", &mut into.beta)
+    s.single("beta", &mut into.beta)?;
+    s.boolean("use_bias_correction_kl", &mut into.use_bias_correction_kl)?;
+    s.single("top_entropy_quantile", &mut into.top_entropy_quantile)?;
+    s.single("sapo_temperature_pos", &mut into.sapo_temperature_pos)?;
+    s.single("sapo_temperature_neg", &mut into.sapo_temperature_neg)?;
+    s.single("vespo_k_pos", &mut into.vespo_k_pos)?;
+    s.single("vespo_lambda_pos", &mut into.vespo_lambda_pos)?;
+    s.single("vespo_k_neg", &mut into.vespo_k_neg)?;
+    s.single("vespo_lambda_neg", &mut into.vespo_lambda_neg)?;
+    let threshold = &mut into.off_policy_mask_threshold;
+    s.optional("off_policy_mask_threshold", threshold)?;
+    s.single("entropy_coef", &mut into.entropy_coef)
 }
 
 /// The settings of advantages.
 pub fn advantage_settings(s: &mut Settings, into: &mut AdvantageSettings) -> Result<()> {
     s.named("scale_rewards", &mut into.scale_rewards, Scale::named)?;
+    s.named("baseline", &mut into.baseline, Baseline::named)?;
     if let Some(weights) = s.numbers("reward_weights")? {
         into.reward_weights = weights;
     }
@@ -132,9 +145,9 @@ mod functions {
     }
 
     /// How much better each completion is than its group, `[P*G]`. Settings: `scale_rewards`
-    /// (`"group"`, `"batch"`, `"none"`: the deviation to divide by), `reward_weights` (one for each
-    /// of the K rewards), `multi_objective_aggregation` (`"sum_then_normalize"`,
-    /// `"normalize_then_sum"`).
+    /// (`"group"`, `"batch"`, `"none"`: the deviation to divide by), `baseline` (`"mean"`, or
+    /// `"leave_one_out"`: the mean of the others), `reward_weights` (one for each of the K rewards),
+    /// `multi_objective_aggregation` (`"sum_then_normalize"`, `"normalize_then_sum"`).
     ///
     /// ```rhai
     /// let settings = #{ scale_rewards: "none", reward_weights: [2, 1] };
@@ -169,12 +182,64 @@ mod functions {
         compute().at(&ctx)
     }
 
+    /// Shannon entropy of `softmax(logits)` in nats: `[B, L, V]` to `[B, L]`. Differentiable.
+    ///
+    /// ```rhai
+    /// let logits = tensor([[[0.0, 0.0, 0.0, 0.0], [80.0, 0.0, 0.0, 0.0]]]);
+    /// assert_close(rl::entropy(logits), [[1.386294, 0.0]], 1e-5);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn entropy(ctx: NativeCallContext, logits: Dynamic) -> Answer<Tensor> {
+        let compute = || Ok(Tensor::new(select::entropy(&from_value(&logits)?)?));
+        compute().at(&ctx)
+    }
+
+    /// The tokens of high entropy, bool `[B, L]`: those at or above the `quantile` (0 to 1) of all
+    /// unmasked entropies, interpolated linearly as PyTorch does. 0.8 keeps the highest fifth, 0 all.
+    ///
+    /// ```rhai
+    /// let entropies = [[0.1, 0.9, 0.3], [0.8, 5.0, 5.0]];
+    /// let mask = [[1, 1, 1], [1, 0, 0]];
+    /// let high = rl::high_entropy_mask(entropies, mask, 0.5);
+    /// assert_eq(high.to_list(), [[false, true, false], [true, false, false]]);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn high_entropy_mask(
+        ctx: NativeCallContext,
+        entropies: Dynamic,
+        mask: Dynamic,
+        quantile: Dynamic,
+    ) -> Answer<Tensor> {
+        let compute = || {
+            let wrong = || Error::value("quantile", quantile.type_name(), "a number from 0 to 1");
+            let quantile = float(&quantile).ok_or_else(wrong)? as f32;
+            let (entropies, mask) = (from_value(&entropies)?, from_value(&mask)?);
+            let kept = rl::high_entropy_mask(&entropies, &mask, quantile)?;
+            Ok(Tensor::new(kept))
+        };
+        compute().at(&ctx)
+    }
+
     /// The policy loss of arrays: `#{ loss, metrics }`, the loss a scalar tensor, the metrics a map
     /// of them. The loss is differentiable.
     ///
     /// Keys: `logprobs`, `mask` `[B, T]`, `advantages` `[B]` or `[B, T]`, and optionally
-    /// `old_logprobs`, `ref_logprobs`, `num_items_in_batch`, `max_completion_length`,
-    /// `gradient_accumulation_steps`, and the loss settings of `rl::grpo`.
+    /// `old_logprobs` and `ref_logprobs` `[B, T]`; `sampling_logprobs` `[B, T]` (the sampler's own, for
+    /// the off-policy mask; else `old_logprobs`); `entropies` `[B, T]` (for `top_entropy_quantile` and
+    /// `entropy_coef`); `importance_ratio` `[B, T]`, `[B, 1]` or `[B]` (multiplies the token losses);
+    /// `num_items_in_batch` (tokens of the whole step; else of `mask`), `max_completion_length` (of
+    /// `"dr_grpo"`; else T), `gradient_accumulation_steps` (1), `entropy_threshold` (the entropy from
+    /// which on tokens are kept; else the quantile of this batch).
+    ///
+    /// Loss settings, here and of `rl::grpo`, with TRL's meanings: `loss_type` (`"dapo"`; `"grpo"`,
+    /// `"dr_grpo"`, `"bnpo"`, `"cispo"`, `"sapo"`, `"luspo"`, `"vespo"`), `importance_sampling_level`
+    /// (`"token"`; `"sequence"`), `epsilon` (0.2), `epsilon_high` (as `epsilon`; for `"cispo"` the
+    /// largest ratio, 5), `delta` (an upper bound of the unclipped ratio), `beta` (0),
+    /// `use_bias_correction_kl` (false), `top_entropy_quantile` (1: all tokens; 0.2 the highest
+    /// fifth), `sapo_temperature_pos` (1), `sapo_temperature_neg` (1.05), `vespo_k_pos` (2),
+    /// `vespo_lambda_pos` (3), `vespo_k_neg` (3), `vespo_lambda_neg` (2), `off_policy_mask_threshold`
+    /// (sequences of negative advantage that are further off, in nats a token, are dropped),
+    /// `entropy_coef` (0).
     ///
     /// ```rhai
     /// let batch = #{ logprobs: [[-1.0, -2.0]], old_logprobs: [[-1.5, -2.0]], mask: [[1.0, 1.0]] };
@@ -193,26 +258,24 @@ mod functions {
             let advantages = array("advantages")?.ok_or_else(|| missing("advantages"))?;
             let mask = array("mask")?.ok_or_else(|| missing("mask"))?;
             let (old, reference) = (array("old_logprobs")?, array("ref_logprobs")?);
-            let mut items = None;
-            s.optional("num_items_in_batch", &mut items)?;
-            let mut share = 1.0;
-            s.single("gradient_accumulation_steps", &mut share)?;
-            let longest = s.integer("max_completion_length")?.map(|n| n as i32);
-            let mut settings = LossSettings::default();
-            loss_settings(s, &mut settings)?;
-            let inputs = LossInputs {
-                logprobs: &logprobs,
+            let (sampler, ratio) = (array("sampling_logprobs")?, array("importance_ratio")?);
+            let entropies = array("entropies")?;
+            let mut inputs = LossInputs {
                 old_logprobs: old.as_ref(),
                 ref_logprobs: reference.as_ref(),
-                advantages: &advantages,
-                mask: &mask,
-                num_items_in_batch: items,
-                max_completion_length: longest,
-                gradient_accumulation_steps: share,
-                sampling_logprobs: None,
-                entropies: None,
-                entropy_threshold: None,
+                sampling_logprobs: sampler.as_ref(),
+                entropies: entropies.as_ref(),
+                importance_ratio: ratio.as_ref(),
+                ..LossInputs::new(&logprobs, &advantages, &mask)
             };
+            s.optional("entropy_threshold", &mut inputs.entropy_threshold)?;
+            s.optional("num_items_in_batch", &mut inputs.num_items_in_batch)?;
+            let share = &mut inputs.gradient_accumulation_steps;
+            s.single("gradient_accumulation_steps", share)?;
+            let longest = s.integer("max_completion_length")?;
+            inputs.max_completion_length = longest.map(|n| n as i32);
+            let mut settings = LossSettings::default();
+            loss_settings(s, &mut settings)?;
             rl::loss::loss(&inputs, &settings)
         })?;
         let tensor = |array: Array| Dynamic::from(Tensor::new(array));

@@ -1,83 +1,18 @@
 //! Values of transformers, mlx-lm, TRL and torch; `tests/vectors/README.md` says how they were made.
 
-use crate::support::{array, assert_close, distance, fixture};
-use mlx_repl::mlx::{Array, Dtype, autograd};
+use crate::support::{array, assert_close, fixture};
+use mlx_repl::mlx::{Array, Dtype};
 use mlx_repl::optim::{Optimizer, Rule};
-use mlx_repl::rl::advantage::Aggregation;
-use mlx_repl::rl::{
-    AdvantageSettings, LossInputs, LossSettings, LossType, Ratio, Scale, advantages, loss,
-};
+use mlx_repl::rl::{AdvantageSettings, Aggregation, Scale, advantages};
 use mlx_repl::tensor::item;
 use serde_json::Value;
 
 #[test]
-fn losses_and_their_gradients_are_those_of_trl() {
-    let all = fixture("grpo.json");
-    let mut checked = 0;
-    for case in all["cases"].as_array().unwrap() {
-        let number = |key: &str| case[key].as_f64().map(|x| x as f32);
-        // The ratio of accumulation to generation steps is no part of the interface.
-        if case["gradient_accumulation_steps"] != case["steps_per_generation"]
-            && case["loss_type"] == "dapo"
-        {
-            continue;
-        }
-        let name = case["name"].as_str().unwrap();
-        let optional = |key: &str| (!case[key].is_null()).then(|| array(&case[key]));
-        let (old, reference) = (optional("old_logprobs"), optional("ref_logprobs"));
-        let (advantages, mask) = (array(&case["advantages"]), array(&case["mask"]));
-        let settings = LossSettings {
-            loss_type: LossType::named(case["loss_type"].as_str().unwrap()).unwrap(),
-            importance_sampling_level: Ratio::named(
-                case["importance_sampling_level"].as_str().unwrap(),
-            )
-            .unwrap(),
-            epsilon: number("epsilon").unwrap(),
-            epsilon_high: number("epsilon_high"),
-            delta: number("delta"),
-            beta: number("beta").unwrap(),
-            ..LossSettings::default()
-        };
-        let run = |logprobs: &Array| {
-            let inputs = LossInputs {
-                logprobs,
-                old_logprobs: old.as_ref(),
-                ref_logprobs: reference.as_ref(),
-                advantages: &advantages,
-                mask: &mask,
-                num_items_in_batch: number("num_items_in_batch"),
-                max_completion_length: number("max_completion_length").map(|x| x as i32),
-                gradient_accumulation_steps: number("gradient_accumulation_steps").unwrap(),
-                ..LossInputs::new(logprobs, &advantages, &mask)
-            };
-            loss::loss(&inputs, &settings)
-        };
-        let logprobs = array(&case["logprobs"]);
-        let (values, grads) =
-            autograd::value_and_grad(|a| Ok(vec![run(&a[0])?.0]), std::slice::from_ref(&logprobs))
-                .unwrap();
-        let expected = number("loss").unwrap();
-        let got = item(&values[0]).unwrap();
-        assert!(
-            (got - expected).abs() < 1e-5,
-            "{name}: {got}, not {expected}"
-        );
-        let off = distance(&grads[0], &array(&case["grad"]));
-        assert!(off < 1e-5, "{name}: gradients differ by {off}");
-        let (_, metrics) = run(&logprobs).unwrap();
-        if let Some(kl) = number("kl") {
-            let got = metrics.iter().find(|(name, _)| name == "kl").unwrap();
-            assert!((item(&got.1).unwrap() - kl).abs() < 1e-5, "{name}: kl");
-        }
-        checked += 1;
-    }
-    assert!(checked >= 60, "{checked} cases");
-}
-
-#[test]
 fn advantages_are_those_of_trl() {
     let all = fixture("advantages.json");
-    for case in all["cases"].as_array().unwrap() {
+    let cases = all["cases"].as_array().unwrap();
+    assert!(cases.len() >= 39);
+    for case in cases {
         let rewards: Vec<Vec<Option<f64>>> = case["rewards"]
             .as_array()
             .unwrap()
@@ -90,12 +25,14 @@ fn advantages_are_those_of_trl() {
             scale_rewards: Scale::named(case["scale_rewards"].as_str().unwrap()).unwrap(),
             reward_weights: weights.iter().filter_map(Value::as_f64).collect(),
             multi_objective_aggregation: Aggregation::named(aggregation).unwrap(),
+            ..AdvantageSettings::default()
         };
         let group = case["num_generations"].as_u64().unwrap() as usize;
         let got = advantages(&rewards, group, &settings).unwrap();
         let expected = case["advantages"].as_array().unwrap();
         for (i, (a, b)) in got.iter().zip(expected).enumerate() {
-            let off = (a - b.as_f64().unwrap()).abs();
+            let b = b.as_f64().unwrap();
+            let off = (a - b).abs() / b.abs().max(1.0);
             assert!(off < 1e-6, "{}: advantage {i}: {a}, not {b}", case["name"]);
         }
     }

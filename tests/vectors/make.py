@@ -165,7 +165,25 @@ def make_model():
 
 # --- GRPO loss -----------------------------------------------------------------------------------
 
-METRICS = ["low_mean", "low_min", "high_mean", "high_max", "region_mean"]
+# TRL's defaults, and the keys of a case's `settings`.
+PLAIN = {
+    "loss_type": "dapo",
+    "importance_sampling_level": "token",
+    "epsilon": 0.2,
+    "epsilon_high": None,
+    "delta": None,
+    "beta": 0.0,
+    "use_bias_correction_kl": False,
+    "top_entropy_quantile": 1.0,
+    "sapo_temperature_pos": 1.0,
+    "sapo_temperature_neg": 1.05,
+    "vespo_k_pos": 2.0,
+    "vespo_lambda_pos": 3.0,
+    "vespo_k_neg": 3.0,
+    "vespo_lambda_neg": 2.0,
+    "off_policy_mask_threshold": None,
+    "entropy_coef": 0.0,
+}
 
 
 def lengths_mask(lengths, width):
@@ -184,8 +202,8 @@ def fixed_batch():
     )
     return dict(
         logprobs=logprobs,
-        old=torch.round(logprobs - moved, decimals=4),
-        ref=torch.round(logprobs - from_ref, decimals=4),
+        old_logprobs=torch.round(logprobs - moved, decimals=4),
+        ref_logprobs=torch.round(logprobs - from_ref, decimals=4),
         advantages=torch.tensor([1.2, -0.8, 0.5], **f64),
         mask=lengths_mask([5, 3, 4], 5),
         max_completion_length=8,
@@ -196,126 +214,205 @@ def random_batch():
     """Four rows; rows 1 and 3 move far enough for sequence-level clipping and for delta."""
     logprobs = -random(4, 6, seed=3, scale=1.2).abs() - 0.05
     moved = random(4, 6, seed=4, scale=0.35) + torch.tensor([[0.3], [0.7], [-0.05], [-0.35]], dtype=torch.float64)
+    old = torch.round(logprobs - moved, decimals=4)
+    mask = lengths_mask([4, 6, 3, 5], 6)
+    # The sampler is 1 nat a token further in row 1, and its ratio is 1 in the padding, as TRL has it.
+    apart = random(4, 6, seed=6, scale=0.2) + torch.tensor([[0.0], [1.0], [1.0], [0.0]], dtype=torch.float64)
+    rho = torch.round(torch.exp(random(4, 6, seed=7, scale=0.3)), decimals=4)
     return dict(
         logprobs=torch.round(logprobs, decimals=4),
-        old=torch.round(logprobs - moved, decimals=4),
-        ref=torch.round(logprobs + random(4, 6, seed=5, scale=0.3), decimals=4),
+        old_logprobs=old,
+        ref_logprobs=torch.round(logprobs + random(4, 6, seed=5, scale=0.3), decimals=4),
+        sampling_logprobs=torch.round(old + apart, decimals=4),
+        # Multiples of 1/64 are the same number in float32, in which the quantile is taken.
+        entropies=torch.round(random(4, 6, seed=8).abs() * 64) / 64,
+        token_ratio=torch.where(mask.bool(), rho, 1.0),
+        row_ratio=torch.tensor([[1.3], [0.6], [2.0], [0.0]], dtype=torch.float64),
+        token_advantages=random(4, 6, seed=9),
         advantages=torch.tensor([0.9, -1.3, 0.0, -0.4], dtype=torch.float64),
-        mask=lengths_mask([4, 6, 3, 5], 6),
+        mask=mask,
         max_completion_length=10,
     )
 
 
-def trl_loss(settings, inputs):
+def extreme_batch():
+    """Log-ratios of 80 and -80 of either sign of the advantage; multiples of 1/4, exact in float32."""
+    f64 = dict(dtype=torch.float64)
+    logprobs = torch.tensor([[-0.5, -80.25, -1.0, -2.0], [-80.5, -0.75, -1.5, -80.0], [-0.25, -80.0, -3.0, -1.0]], **f64)
+    moved = torch.tensor([[80.0, -80.0, 0.25, -0.5], [-80.0, -0.25, 0.5, -80.0], [0.25, -80.0, 0.5, 80.0]], **f64)
+    return dict(
+        logprobs=logprobs,
+        old_logprobs=logprobs - moved,
+        ref_logprobs=logprobs + torch.tensor([[-80.0, 0.5, 0.25, 0.0], [0.5, -80.0, 0.0, 0.5], [-0.25, 0.5, -80.0, 0.0]], **f64),
+        advantages=torch.tensor([1.5, -0.75, 0.5], **f64),
+        mask=lengths_mask([4, 4, 3], 4),
+        max_completion_length=4,
+    )
+
+
+def trl_loss(settings, inputs, mask, accumulate, generate, items):
     """Runs GRPOTrainer._compute_loss on an object that holds only what that method reads."""
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    tensor = lambda x: None if x is None else torch.tensor(x, dtype=torch.float64)
-    logprobs = tensor(inputs["logprobs"]).requires_grad_()
-    mask = torch.tensor(inputs["mask"])
+    ran = PLAIN | settings
+    if ran["epsilon_high"] is None:
+        # TRL falls back on epsilon for every type; for cispo the case means ScaleRL's 5.
+        ran["epsilon_high"] = 5.0 if ran["loss_type"] == "cispo" else ran["epsilon"]
+    bonus = ran["entropy_coef"] != 0
+    logprobs = inputs["logprobs"].clone().requires_grad_()
+    entropies = inputs.get("entropies", torch.zeros_like(logprobs)).clone().requires_grad_(bonus)
+    ratio = inputs.get("importance_ratio")
 
     trainer = GRPOTrainer.__new__(GRPOTrainer)
-    trainer.args = SimpleNamespace(
-        delta=settings["delta"],
-        use_bias_correction_kl=False,
-        steps_per_generation=settings["steps_per_generation"],
-    )
-    trainer.loss_type = settings["loss_type"]
-    trainer.epsilon_low = settings["epsilon"]
-    trainer.epsilon_high = settings["epsilon_high"]
-    trainer.beta = settings["beta"]
-    trainer.importance_sampling_level = settings["importance_sampling_level"]
-    trainer.top_entropy_quantile = settings["top_entropy_quantile"]
-    trainer.max_completion_length = settings["max_completion_length"]
-    trainer.current_gradient_accumulation_steps = settings["gradient_accumulation_steps"]
-    trainer.off_policy_mask_threshold = None
-    trainer.use_vllm = False
+    trainer.args = SimpleNamespace(steps_per_generation=generate, **ran)
+    trainer.loss_type = ran["loss_type"]
+    trainer.epsilon_low = ran["epsilon"]
+    trainer.epsilon_high = ran["epsilon_high"]
+    trainer.beta = ran["beta"]
+    trainer.importance_sampling_level = ran["importance_sampling_level"]
+    trainer.top_entropy_quantile = ran["top_entropy_quantile"]
+    trainer.off_policy_mask_threshold = ran["off_policy_mask_threshold"]
+    trainer.max_completion_length = inputs["max_completion_length"]
+    trainer.current_gradient_accumulation_steps = accumulate
+    trainer.use_vllm = trainer.vllm_importance_sampling_correction = ratio is not None
     trainer.aux_loss_enabled = False
-    trainer._entropy_bonus_enabled = False
+    trainer._entropy_bonus_enabled = bonus
+    trainer.use_adaptive_entropy = False
+    trainer.entropy_coef = ran["entropy_coef"]
     trainer._metrics = {"train": defaultdict(list)}
     trainer.model = SimpleNamespace(training=True)
-    trainer.accelerator = SimpleNamespace(num_processes=1, gather=lambda x: x, reduce=lambda x, reduction: x)
-    # The forward pass is the only stub: it hands out the log-probabilities of the case.
-    trainer._get_per_token_logps_and_entropies = lambda *a, **k: (logprobs, torch.zeros_like(logprobs), None)
+    trainer.accelerator = SimpleNamespace(
+        num_processes=1,
+        sync_gradients=True,
+        gather=lambda x: x,
+        reduce=lambda x, reduction: x,
+        pad_across_processes=lambda x, dim, pad_index: x,
+    )
+    # The forward pass is the only stub: it hands out the log-probabilities and entropies of the case.
+    trainer._get_per_token_logps_and_entropies = lambda *a, **k: (logprobs, entropies, None)
 
     batch = {
         "prompt_ids": torch.zeros(len(mask), 1, dtype=torch.long),
         "prompt_mask": torch.ones(len(mask), 1, dtype=torch.long),
         "completion_ids": torch.zeros_like(mask),
         "completion_mask": mask,
-        "advantages": tensor(inputs["advantages"]),
-        "old_per_token_logps": tensor(inputs["old_logprobs"]),
-        "ref_per_token_logps": tensor(inputs["ref_logprobs"]),
-        "num_items_in_batch": torch.tensor(inputs["num_items_in_batch"]),
+        "advantages": inputs["advantages"],
+        "old_per_token_logps": inputs.get("old_logprobs"),
+        "ref_per_token_logps": inputs.get("ref_logprobs"),
+        "num_items_in_batch": torch.tensor(items),
     }
+    if "sampling_logprobs" in inputs:
+        batch["sampling_per_token_logps"] = inputs["sampling_logprobs"]
+    if ratio is not None:
+        batch["importance_sampling_ratio"] = ratio
     loss = trainer._compute_loss(trainer.model, batch)
     loss.backward()
-    metrics = trainer._metrics["train"]
-    clip = {m: metrics[f"clip_ratio/{m}"][0] for m in METRICS}
-    kl = metrics["kl"][0] if settings["beta"] else None
-    return digits({"loss": loss.item(), "grad": logprobs.grad, "clip_ratio": clip, "kl": kl})
+    metrics = {name: values[0] for name, values in trainer._metrics["train"].items()}
+    # Ours has no such metric where it has no such setting.
+    metrics.pop("entropy_coef", None)
+    if not bonus:
+        metrics.pop("entropy")
+    elif ran["loss_type"] in ["dapo", "cispo", "vespo"]:
+        # TRL logs the part of the step that the micro-batch is, and averages these over the step:
+        # the value of the step is GAS times that.
+        metrics["policy_loss"] *= accumulate
+    outputs = {"loss": loss.item(), "grad": logprobs.grad, "metrics": metrics}
+    if bonus:
+        outputs["grad_entropies"] = entropies.grad
+    return digits(outputs)
+
+
+OLD, REF = ["old_logprobs"], ["ref_logprobs"]
+
+
+def situations(loss_type):
+    """Batch, name, inputs that are handed over, settings, and what else is not plain."""
+    both, entropies = OLD + REF, OLD + ["entropies"]
+    sequence = dict(importance_sampling_level="sequence")
+    clipped = loss_type not in ["cispo", "sapo", "vespo"]
+    plan = [
+        ("random", "on_policy", [], {}, {}),
+        ("random", "off_policy", OLD, {}, {}),
+        ("random", "kl", both, dict(beta=0.04), {}),
+        ("random", "kl_on_policy", REF, dict(beta=0.04), {}),
+        ("random", "bias_corrected_kl", both, dict(beta=0.2, use_bias_correction_kl=True), {}),
+        ("random", "sequence", OLD, sequence, {}),
+        ("random", "sequence_bias_corrected_kl", both, sequence | dict(beta=0.2, use_bias_correction_kl=True), {}),
+        ("random", "accumulate", OLD, {}, dict(accumulate=2, generate=2, elsewhere=9)),
+        ("random", "window_apart", OLD, {}, dict(accumulate=2, generate=4, elsewhere=31)),
+        ("random", "accumulate_4", both, dict(beta=0.1), dict(accumulate=4, generate=4, elsewhere=57)),
+        ("random", "empty_row", both, dict(beta=0.04), dict(lengths=[4, 0, 3, 5])),
+        ("random", "truncated_rows_sequence", OLD, sequence, dict(lengths=[0, 6, 0, 5])),
+        ("random", "one_token", OLD, {}, dict(lengths=[0, 0, 0, 1])),
+        ("random", "entropy_mask", entropies, dict(top_entropy_quantile=0.2), {}),
+        ("random", "entropy_mask_half_kl", entropies + REF, dict(top_entropy_quantile=0.5, beta=0.1), {}),
+        ("random", "entropy_bonus", entropies, dict(entropy_coef=0.05), {}),
+        ("random", "entropy_bonus_mask", entropies, dict(entropy_coef=0.3, top_entropy_quantile=0.4), dict(accumulate=2, generate=2, elsewhere=9)),
+        ("random", "off_policy_mask", OLD, dict(off_policy_mask_threshold=0.2), {}),
+        ("random", "off_policy_mask_sampler", both + ["sampling_logprobs"], dict(off_policy_mask_threshold=0.2, beta=0.1), {}),
+        ("random", "importance_ratio", OLD + ["token_ratio"], {}, {}),
+        ("random", "token_advantages", OLD + ["token_advantages"], {}, {}),
+        ("extreme", "off_policy", OLD, {}, {}),
+        ("extreme", "sequence_kl", both, sequence | dict(beta=0.1), {}),
+    ]  # fmt: skip
+    if loss_type != "vespo":
+        # TRL allows vespo ratios of tokens only.
+        plan.append(("random", "importance_ratio_row_kl", both + ["row_ratio"], sequence | dict(beta=0.1), {}))
+    if clipped:
+        plan += [
+            ("fixed", "on_policy", [], {}, {}),
+            ("fixed", "off_policy", OLD, {}, {}),
+            ("fixed", "epsilon_high", OLD, dict(epsilon_high=0.28), {}),
+            ("fixed", "delta", OLD, dict(delta=1.5), {}),
+            ("fixed", "sequence", OLD, sequence, {}),
+            ("random", "sequence_delta", OLD, sequence | dict(delta=1.5), {}),
+            (
+                "random", "all", both + ["entropies", "sampling_logprobs", "token_ratio"],
+                sequence | dict(
+                    beta=0.1, epsilon=0.1, epsilon_high=0.3, delta=1.4, use_bias_correction_kl=True,
+                    top_entropy_quantile=0.6, entropy_coef=0.01, off_policy_mask_threshold=0.33,
+                ),
+                dict(accumulate=2, generate=2, elsewhere=7),
+            ),
+        ]  # fmt: skip
+    own = {
+        "cispo": [("low_cap", OLD, dict(epsilon_high=1.3)), ("low_cap_sequence", OLD, sequence | dict(epsilon_high=1.3))],
+        "sapo": [("temperatures", OLD, dict(sapo_temperature_pos=0.5, sapo_temperature_neg=2.0))],
+        "vespo": [("weights", OLD, dict(vespo_k_pos=1.0, vespo_lambda_pos=0.5, vespo_k_neg=0.5, vespo_lambda_neg=0.0))],
+    }
+    return plan + [("random", *case, {}) for case in own.get(loss_type, [])]
 
 
 def make_grpo():
     import trl
 
-    # Each situation changes the plain settings; `old` and `ref` say which inputs it hands over.
-    situations = {
-        "on_policy": dict(),
-        "off_policy": dict(old=True),
-        "kl": dict(old=True, ref=True, beta=0.04),
-        "epsilon_high": dict(old=True, epsilon_high=0.28),
-        "delta": dict(old=True, delta=1.5),
-        "sequence": dict(old=True, importance_sampling_level="sequence"),
-    }
-    extra = {
-        "on_policy_kl": dict(ref=True, beta=0.04),
-        "sequence_delta": dict(old=True, delta=1.5, importance_sampling_level="sequence"),
-        "accumulate": dict(old=True, gradient_accumulation_steps=2, steps_per_generation=2, elsewhere=9),
-        "window_apart": dict(old=True, gradient_accumulation_steps=2, steps_per_generation=4, elsewhere=31),
-        "empty_row": dict(old=True, ref=True, beta=0.04, empty_row=True),
-        "all": dict(
-            old=True, ref=True, beta=0.1, epsilon=0.1, epsilon_high=0.3, delta=1.4,
-            importance_sampling_level="sequence", gradient_accumulation_steps=2, steps_per_generation=2, elsewhere=7,
-        ),
-    }  # fmt: skip
-    batches = {"fixed": fixed_batch(), "random": random_batch()}
-    plan = [(b, s) for b in batches for s in situations] + [("random", s) for s in extra]
+    batches = {"fixed": fixed_batch(), "random": random_batch(), "extreme": extreme_batch()}
+    replaces = {"token_ratio": "importance_ratio", "row_ratio": "importance_ratio", "token_advantages": "advantages"}
     cases = []
-    for loss_type in ["grpo", "dapo", "dr_grpo", "bnpo"]:
-        for batch_name, name in plan:
+    for loss_type in ["grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"]:
+        for batch_name, name, uses, change, other in situations(loss_type):
             batch = batches[batch_name]
-            change = dict((situations | extra)[name])
-            old, ref = change.pop("old", False), change.pop("ref", False)
-            elsewhere = change.pop("elsewhere", 0)
-            mask = batch["mask"].clone()
-            if change.pop("empty_row", False):
-                mask[1] = 0
-            settings = {
-                "loss_type": loss_type,
-                "epsilon": 0.2,
-                "epsilon_high": 0.2,
-                "delta": None,
-                "beta": 0.0,
-                "importance_sampling_level": "token",
-                "top_entropy_quantile": 1.0,
-                "max_completion_length": batch["max_completion_length"],
-                "gradient_accumulation_steps": 1,
-                "steps_per_generation": 1,
-            } | change
-            inputs = {
-                "logprobs": batch["logprobs"].tolist(),
-                "old_logprobs": batch["old"].tolist() if old else None,
-                "ref_logprobs": batch["ref"].tolist() if ref else None,
-                "advantages": batch["advantages"].tolist(),
-                "mask": mask.tolist(),
-                # The count spans the whole generation batch: this micro-batch and the others it came with.
-                "num_items_in_batch": int(mask.sum()) + elsewhere,
-            }
-            inputs = digits(inputs)
-            outputs = trl_loss(settings, inputs)
-            cases.append({"name": f"{loss_type} {batch_name} {name}", **settings, **inputs, **outputs})
-    head = {"versions": {"trl": trl.__version__, "torch": torch.__version__.split("+")[0]}, "dtype": "float64"}
+            settings = {"loss_type": loss_type} | change
+            inputs = {key: batch[key] for key in ["logprobs", "advantages", "max_completion_length"]}
+            inputs |= {replaces.get(key, key): batch[key] for key in uses}
+            mask = batch["mask"]
+            if "lengths" in other:
+                mask = lengths_mask(other["lengths"], mask.shape[1])
+            accumulate, generate = other.get("accumulate", 1), other.get("generate", 1)
+            # TRL counts the whole generation batch: this micro-batch and the others it came with.
+            items = int(mask.sum()) + other.get("elsewhere", 0)
+            outputs = trl_loss(settings, inputs, mask, accumulate, generate, items)
+            case = {"name": f"{loss_type} {batch_name} {name}", "batch": batch_name, "settings": settings, "uses": uses}
+            if "lengths" in other:
+                case["mask"] = mask.tolist()
+            # TRL's normaliser: the tokens of one accumulation window.
+            case |= {"num_items_in_batch": items * accumulate / generate, "gradient_accumulation_steps": accumulate}
+            cases.append(case | outputs)
+    head = {
+        "versions": {"trl": trl.__version__, "torch": torch.__version__.split("+")[0]},
+        "dtype": "float64",
+        "batches": {name: digits(batch) for name, batch in batches.items()},
+    }
     write("grpo.json", head, cases)
 
 
@@ -347,6 +444,10 @@ def make_advantages():
     partly = [[1.0, None], [0.0, 0.9], [None, None], [1.0, 0.0], [None, 12.0], [0.0, 8.0], [1.0, 10.0], [0.0, None]]
     never = [[None], [None], [1.0], [0.0]]
     flat = [[0.7, 0.1], [0.7, 0.1], [0.7, 0.1], [0.7, 0.1]]
+    nothing = [[None, None]] * 4
+    column = [[1.0, None], [0.0, None], [0.5, None], [1.0, None]]
+    alone = [[1.0, None], [None, None], [None, None], [None, 3.0], [0.5, 0.5], [None, None], [None, None], [None, None]]
+    close = [[1.0], [1.0 + 1e-6], [1.0 - 1e-6], [1.0], [-1e6], [1e6], [0.0], [0.5]]
     total, apart = "sum_then_normalize", "normalize_then_sum"
     plan = [
         ("one reward, one flat group", one, 4, "group", [1.0], total),
@@ -374,6 +475,20 @@ def make_advantages():
         ("graded rewards", graded, 4, "group", [1.0], apart),
         ("unscorable rows, a group with one score", unscored, 4, "group", [1.0], apart),
         ("all rewards equal", flat, 4, "group", [1.0, 1.0], apart),
+        ("nothing scored", nothing, 2, "group", [1.0, 1.0], total),
+        ("nothing scored", nothing, 2, "batch", [1.0, 1.0], total),
+        ("nothing scored", nothing, 2, "group", [1.0, 1.0], apart),
+        ("a function that never scores", column, 4, "group", [1.0, 2.0], total),
+        ("a function that never scores", column, 4, "batch", [1.0, 2.0], total),
+        ("a function that never scores", column, 2, "group", [1.0, 2.0], apart),
+        ("one or two scores a group", alone, 4, "group", [1.0, 0.5], total),
+        ("one or two scores a group", alone, 4, "batch", [1.0, 0.5], total),
+        ("one or two scores a group", alone, 4, "none", [1.0, 0.5], total),
+        ("one or two scores a group", alone, 4, "group", [1.0, 0.5], apart),
+        ("rewards of other sizes", close, 4, "group", [1.0], total),
+        ("rewards of other sizes", close, 4, "batch", [1.0], total),
+        ("rewards of other sizes", close, 4, "none", [1.0], total),
+        ("rewards of other sizes", close, 8, "group", [-0.5], total),
     ]
     cases = []
     for name, rewards, group, scale, weights, aggregation in plan:
