@@ -6,6 +6,7 @@
 pub mod advantage;
 mod evaluate;
 pub mod loss;
+mod preset;
 mod record;
 mod report;
 pub mod reward;
@@ -18,6 +19,7 @@ mod update;
 pub use advantage::{AdvantageSettings, Aggregation, Baseline, Scale, advantages};
 pub use evaluate::{EvalSettings, Evaluation};
 pub use loss::{LossInputs, LossSettings, LossType, Ratio, high_entropy_mask};
+pub use preset::{preset, preset_names};
 pub use report::Report;
 pub use reward::{Completion, Reward, RewardOutput, Score, Scores};
 pub use rollout::Rollout;
