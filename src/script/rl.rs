@@ -1,5 +1,6 @@
 //! `rl::`: the trainer's constructor, and the mathematics of a step as functions.
 
+use super::convert::from_json;
 use super::error::{Answer, At};
 use super::grpo::{GrpoTrainer, grpo_settings};
 use super::lists::{from_value, to_list};
@@ -182,6 +183,24 @@ mod functions {
         compute().at(&ctx)
     }
 
+    /// The settings of a published method, a map for `rl::grpo`; add your own with `+`, the right side
+    /// wins. `"grpo"`, `"dr_grpo"`, `"dapo"` (add `overlong_buffer`, a fifth of
+    /// `max_completion_length`), `"gspo"`, `"cispo"` (as in ScaleRL), `"sapo"`, `"luspo"`, `"vespo"`, `"rloo"`,
+    /// `"lite_ppo"`, `"bnpo"`. A preset says what the method is; learning rate, lengths and numbers of
+    /// completions are yours.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let settings = rl::preset("gspo") + #{ learning_rate: 1e-5, num_generations: 4 };
+    /// assert_eq(settings.importance_sampling_level, "sequence");
+    /// assert_eq(rl::grpo(model, settings).learning_rate, 1e-5);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn preset(ctx: NativeCallContext, name: &str) -> Answer<Dynamic> {
+        Ok(from_json(&rl::preset(name).at(&ctx)?))
+    }
+
     /// Shannon entropy of `softmax(logits)` in nats: `[B, L, V]` to `[B, L]`. Differentiable.
     ///
     /// ```rhai
@@ -287,3 +306,6 @@ mod functions {
         Ok(result)
     }
 }
+
+#[cfg(test)]
+mod tests;

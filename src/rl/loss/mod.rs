@@ -15,9 +15,6 @@ mod inputs;
 mod objective;
 mod settings;
 
-#[cfg(test)]
-mod tests;
-
 pub use filters::{entropy_threshold, high_entropy_mask};
 pub use inputs::LossInputs;
 pub use settings::{LossSettings, LossType, Ratio};
@@ -196,3 +193,6 @@ fn reduce(tokens: &Tokens, x: &Array, inputs: &LossInputs, loss_type: LossType) 
         },
     })
 }
+
+#[cfg(test)]
+mod tests;
