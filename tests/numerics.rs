@@ -22,12 +22,16 @@ mod generation;
 mod model;
 #[path = "numerics/oracles.rs"]
 mod oracles;
+#[path = "numerics/resume.rs"]
+mod resume;
 #[path = "numerics/roundtrip.rs"]
 mod roundtrip;
 #[path = "numerics/sampling.rs"]
 mod sampling;
 #[path = "numerics/speculation.rs"]
 mod speculation;
+#[path = "numerics/supervised.rs"]
+mod supervised;
 #[path = "numerics/support.rs"]
 mod support;
 #[path = "numerics/training.rs"]
