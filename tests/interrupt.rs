@@ -206,3 +206,67 @@ fn a_run_that_is_killed_again_and_again_is_the_run_that_was_not() {
     }
     eprintln!("{reached} steps, {kills_in_work} of 20 kills in their midst");
 }
+
+/// A step that is interrupted between its parts is taken again as a whole.
+#[test]
+fn a_run_that_is_interrupted_again_and_again_is_the_run_that_was_not() {
+    let _one = ONE_AT_A_TIME.lock();
+    let trainers = [
+        "sft::trainer(model, #{ batch_size: 1, gradient_accumulation_steps: 12, max_steps: 8, \
+         learning_rate: 1e-2, lora: #{ rank: 2, dropout: 0.3 }, run_dir: dir })",
+        "rl::grpo(model, #{ prompts_per_step: 2, num_generations: 6, max_completion_length: 6, \
+         gradient_accumulation_steps: 12, max_steps: 8, learning_rate: 1e-2, run_dir: dir })",
+    ];
+    let mut numbers = Numbers::new(21);
+    let mut cut = 0;
+    for trainer in trainers {
+        let mut ends = Vec::new();
+        for interrupted in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let train = match trainer.starts_with("sft") {
+                true => "t.train(data);",
+                false => "t.train(data, |outputs| outputs.map(|o| o.index));",
+            };
+            let mut session = Session::new(Host::quiet(Rc::new(|_| ())));
+            let setup = format!(
+                "let dir = {:?};
+                let tokenizer = lm::char_tokenizer(\"0123456789=\");
+                let config = #{{ hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2 }};
+                let model = lm::qwen3(config, #{{ seed: 3, tokenizer: tokenizer }});
+                let data = data::rows([]);
+                for i in 0..24 {{
+                    data = data.concat(data::rows([#{{ prompt: `${{i}}=`, completion: `${{i * i}}` }}]));
+                }}
+                let t = {trainer};",
+                dir.path().display().to_string(),
+            );
+            let set_up = shown(&mut session, &setup);
+            assert_eq!(set_up, "", "{set_up}");
+            while shown(&mut session, "t.metrics.len()") != "8" {
+                let delay = Duration::from_millis(5 + numbers.below(60) as u64);
+                let raiser = interrupted.then(|| {
+                    std::thread::spawn(move || {
+                        std::thread::sleep(delay);
+                        interrupt::set();
+                    })
+                });
+                let outcome = session.cell(train);
+                let heard = matches!(&outcome, Err(failure) if failure.kind == Kind::Interrupted);
+                let failed = outcome.err().map(|failure| failure.rendered);
+                assert!(failed.is_none() || heard, "{failed:?}");
+                cut += usize::from(heard);
+                raiser.into_iter().for_each(|raiser| raiser.join().unwrap());
+                interrupt::clear();
+            }
+            let numbers = "t.metrics.map(|m| [m.loss, m.grad_norm, m.num_tokens])";
+            let checkpoint = RunDir::latest_in(dir.path()).unwrap().unwrap();
+            let files = ["model.safetensors", "optimizer.safetensors"];
+            let bytes = files.map(|file| std::fs::read(checkpoint.join(file)).unwrap());
+            ends.push((shown(&mut session, numbers), bytes));
+        }
+        assert_eq!(ends[0].0, ends[1].0, "{trainer}");
+        assert!(ends[0].1 == ends[1].1, "{trainer}");
+    }
+    assert!(cut >= 4, "only {cut} interrupts were heard");
+    eprintln!("{cut} interrupts");
+}
