@@ -26,6 +26,12 @@ struct Spans {
     spans: Vec<Range<usize>>,
 }
 
+/// What the assistant says by one message.
+struct Turn {
+    message: usize,
+    span: Range<usize>,
+}
+
 /// A message's place in a text: the first and the last byte of what it holds.
 type Place = Option<Range<usize>>;
 
@@ -48,7 +54,7 @@ impl Tokenizer {
             true => self.marked_by_template(&safe)?,
             false => {
                 let (text, turns) = self.turns(&safe, ends)?;
-                let spans = turns.into_iter().map(|(_, span)| span).collect();
+                let spans = turns.into_iter().map(|turn| turn.span).collect();
                 Spans { text, spans }
             }
         };
@@ -76,12 +82,12 @@ impl Tokenizer {
             // The template writes the prompt in another way once an answer follows.
             false => {
                 let (_, turns) = self.turns(&safe, ends)?;
-                let turn = turns.iter().find(|(message, _)| *message == count);
-                turn.map(|(_, span)| span.start)
+                let turn = turns.iter().find(|turn| turn.message == count);
+                turn.map(|turn| turn.span.start)
                     .ok_or_else(|| lost(count))?
             }
         };
-        let spans = vec![start..text.len()];
+        let spans = Vec::from([start..text.len()]);
         self.learnable(&Spans { text, spans }, safe.mark)
     }
 
@@ -112,7 +118,7 @@ impl Tokenizer {
 
     /// The text of a conversation, and the place of each of the assistant's turns in it with the
     /// number of its message.
-    fn turns(&self, safe: &Safe, ends: &[i32]) -> Result<(String, Vec<(usize, Range<usize>)>)> {
+    fn turns(&self, safe: &Safe, ends: &[i32]) -> Result<(String, Vec<Turn>)> {
         let list = safe.messages.as_array().cloned().unwrap_or_default();
         let said: Vec<usize> = (0..list.len())
             .filter(|i| is_assistant(&list[*i]))
@@ -161,7 +167,10 @@ impl Tokenizer {
             let upto = first(&marked, message + 1);
             let ending = self.ending(safe, &upto, marks[k], &marks, header)?;
             let end = last + end_of_turn(&plain[last..], &ending, &end_tokens);
-            turns.push((*message, start..end));
+            turns.push(Turn {
+                message: *message,
+                span: start..end,
+            });
             after = end;
         }
         Ok((plain, turns))

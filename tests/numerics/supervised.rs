@@ -267,7 +267,7 @@ fn an_epoch_is_every_row_once_and_its_metrics_say_so() {
             (expected, expected as usize)
         );
         for metrics in &trainer.history {
-            let even = get(metrics, "step").unwrap() as u64 % 2 == 0;
+            let even = get(metrics, "step").unwrap() % 2.0 == 0.0;
             assert_eq!(get(metrics, "eval_loss").is_some(), even);
         }
         let eval = trainer.evaluate(&sums(3)).unwrap();
