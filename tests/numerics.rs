@@ -26,6 +26,8 @@ mod losses;
 mod model;
 #[path = "numerics/oracles.rs"]
 mod oracles;
+#[path = "numerics/resume.rs"]
+mod resume;
 #[path = "numerics/roundtrip.rs"]
 mod roundtrip;
 #[path = "numerics/sampling.rs"]
@@ -34,6 +36,8 @@ mod sampling;
 mod speculation;
 #[path = "numerics/steps.rs"]
 mod steps;
+#[path = "numerics/supervised.rs"]
+mod supervised;
 #[path = "numerics/support.rs"]
 mod support;
 #[path = "numerics/training.rs"]

@@ -1,8 +1,9 @@
 //! Folders that appear whole or not at all.
 //!
-//! A folder is filled aside, as `NAME.PID.partial`, and renamed when every file of it is on the disk. One that
-//! it replaces is moved to `NAME.replaced` for that moment; a process that is killed then leaves both,
-//! and whoever looks next puts back what is needed.
+//! A folder is filled aside, as `NAME.PID.partial`, and renamed when every file of it is on the disk.
+//! One that it replaces is moved to `NAME.PID.replaced` for that moment; a process that is killed then
+//! leaves both, and whoever looks next puts back what is needed. Without the number of a process in
+//! its name nothing is taken for such a leftover: it may be a user's.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
@@ -24,12 +25,10 @@ pub fn replace_folder(
 ) -> Result<()> {
     // A link stays one, and its target changes.
     let path = &fs::canonicalize(path).unwrap_or(path.to_path_buf());
-    let name = name_of(path)?;
     let parent = parent_of(path);
     fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
     settle(path, &ours)?;
-    clear_partial(&parent, Some(&name))?;
-    let aside = parent.join(format!("{name}.{}.{PARTIAL}", std::process::id()));
+    let aside = beside(path, PARTIAL)?;
     let filled = fs::create_dir(&aside)
         .map_err(Error::io(&aside))
         .and_then(|()| make(&aside))
@@ -39,7 +38,7 @@ pub fn replace_folder(
         drop(fs::remove_dir_all(&aside));
         return Err(error);
     }
-    let replaced = replaced_by(path, &name);
+    let replaced = beside(path, REPLACED)?;
     if path.exists() {
         fs::rename(path, &replaced).map_err(Error::io(path))?;
     }
@@ -53,17 +52,20 @@ pub fn replace_folder(
 
 /// Puts back a folder that a killed process had moved out of the way and not replaced yet.
 pub fn restore_folder(path: &Path) -> Result<()> {
+    if path.exists() || !parent_of(path).is_dir() {
+        return Ok(());
+    }
     let name = name_of(path)?;
-    let replaced = replaced_by(path, &name);
-    match replaced.is_dir() && !path.exists() {
-        true => fs::rename(&replaced, path).map_err(Error::io(path)),
-        false => Ok(()),
+    let mut left = leftovers(&parent_of(path), &|of| of == name)?.into_iter();
+    match left.find(|leftover| leftover.kind == REPLACED) {
+        Some(replaced) => fs::rename(&replaced.path, path).map_err(Error::io(path)),
+        None => Ok(()),
     }
 }
 
 /// Removes a folder so that no half of it is ever taken for the whole.
 pub fn remove_folder(path: &Path) -> Result<()> {
-    let aside = path.with_file_name(format!("{}.{PARTIAL}", name_of(path)?));
+    let aside = beside(path, PARTIAL)?;
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(Error::io(&aside))?;
     }
@@ -71,64 +73,73 @@ pub fn remove_folder(path: &Path) -> Result<()> {
     fs::remove_dir_all(&aside).map_err(Error::io(&aside))
 }
 
-/// Clears a folder of what killed processes left in it: half-written folders and files go, folders
-/// that were about to be replaced come back.
-pub fn clear_leftovers(parent: &Path) -> Result<()> {
-    clear_partial(parent, None)?;
-    for (path, name) in entries(parent)? {
-        if let Some(name) = name.strip_suffix(&format!(".{REPLACED}")) {
-            let whole = parent.join(name);
-            match whole.exists() {
-                true => fs::remove_dir_all(&path).map_err(Error::io(&path))?,
-                false => fs::rename(&path, &whole).map_err(Error::io(&path))?,
-            }
+/// Clears a folder of what killed processes left of the files and folders whose names are `ours`: the
+/// half-written go, those that were about to be replaced come back.
+pub fn clear_leftovers(parent: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
+    for leftover in leftovers(parent, &ours)? {
+        let whole = parent.join(&leftover.name);
+        match leftover.kind == REPLACED && !whole.exists() {
+            true => fs::rename(&leftover.path, &whole).map_err(Error::io(&whole))?,
+            false => remove(&leftover.path)?,
         }
     }
     Ok(())
 }
 
-/// Ends a replacement: what is not ours moves on, the rest of the earlier folder goes.
+/// Ends what was begun with a folder: of one that was replaced, what is not ours moves on and the
+/// rest goes.
 fn settle(path: &Path, ours: &impl Fn(&str) -> bool) -> Result<()> {
     restore_folder(path)?;
-    let replaced = replaced_by(path, &name_of(path)?);
-    if !replaced.is_dir() {
-        return Ok(());
-    }
-    for (from, name) in entries(&replaced)? {
-        let to = path.join(&name);
-        if !ours(&name) && !to.exists() {
-            fs::rename(&from, &to).map_err(Error::io(&from))?;
+    let name = name_of(path)?;
+    for leftover in leftovers(&parent_of(path), &|of| of == name)? {
+        if leftover.kind == REPLACED {
+            for (from, name) in entries(&leftover.path)? {
+                let to = path.join(&name);
+                if !ours(&name) && !to.exists() {
+                    fs::rename(&from, &to).map_err(Error::io(&from))?;
+                }
+            }
         }
-    }
-    fs::remove_dir_all(&replaced).map_err(Error::io(&replaced))
-}
-
-/// Removes half-written files and folders, all or those of a name, but not those of a process that
-/// still lives.
-fn clear_partial(parent: &Path, of: Option<&str>) -> Result<()> {
-    for (path, entry) in entries(parent)? {
-        let Some(stem) = entry.strip_suffix(&format!(".{PARTIAL}")) else {
-            continue;
-        };
-        let (name, process) = match stem.rsplit_once('.') {
-            Some((name, id)) if id.parse::<u32>().is_ok() => (name, id.parse().ok()),
-            _ => (stem, None),
-        };
-        if of.is_some_and(|of| of != name) || process.is_some_and(lives) {
-            continue;
-        }
-        let removed = match path.is_dir() {
-            true => fs::remove_dir_all(&path),
-            false => fs::remove_file(&path),
-        };
-        removed.map_err(Error::io(&path))?;
+        remove(&leftover.path)?;
     }
     Ok(())
+}
+
+/// What a process that no longer lives, or this one, left of a file or a folder.
+struct Leftover {
+    path: PathBuf,
+    name: String,
+    kind: &'static str,
+}
+
+fn leftovers(parent: &Path, ours: &impl Fn(&str) -> bool) -> Result<Vec<Leftover>> {
+    let found = entries(parent)?.into_iter().filter_map(|(path, entry)| {
+        let (stem, ending) = entry.rsplit_once('.')?;
+        let kind = [PARTIAL, REPLACED]
+            .into_iter()
+            .find(|kind| *kind == ending)?;
+        let (name, process) = stem.rsplit_once('.')?;
+        let process: u32 = process.parse().ok()?;
+        (ours(name) && !lives(process)).then(|| Leftover {
+            path,
+            name: name.to_string(),
+            kind,
+        })
+    });
+    Ok(found.collect())
 }
 
 /// Whether another process of this number is known to run.
 fn lives(process: u32) -> bool {
     process != std::process::id() && Path::new("/proc").join(process.to_string()).exists()
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    };
+    removed.map_err(Error::io(path))
 }
 
 fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
@@ -165,8 +176,10 @@ fn parent_of(path: &Path) -> PathBuf {
     }
 }
 
-fn replaced_by(path: &Path, name: &str) -> PathBuf {
-    path.with_file_name(format!("{name}.{REPLACED}"))
+/// This process's name for something beside a folder.
+fn beside(path: &Path, kind: &str) -> Result<PathBuf> {
+    let name = format!("{}.{}.{kind}", name_of(path)?, std::process::id());
+    Ok(path.with_file_name(name))
 }
 
 #[cfg(test)]
@@ -210,19 +223,37 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let make = |name: &str| fs::create_dir(dir.path().join(name)).unwrap();
         let dead = u32::MAX;
-        make(&format!("a.{dead}.partial"));
-        make("b.replaced");
+        let (partial, replaced) = (format!("{dead}.partial"), format!("{dead}.replaced"));
+        make(&format!("a.{partial}"));
+        make(&format!("b.{replaced}"));
         make("c");
+        make(&format!("c.{replaced}"));
+        fs::write(dir.path().join(format!("e.{partial}")), "x").unwrap();
+        // Whatever else is called so is somebody's.
+        make("c.partial");
         make("c.replaced");
-        make("d.partial");
-        fs::write(dir.path().join(format!("e.{dead}.partial")), "x").unwrap();
-        clear_leftovers(dir.path()).unwrap();
-        assert_eq!(names(dir.path()), ["b", "c"]);
-        make("f.replaced");
-        fs::write(dir.path().join("f.replaced/weights"), "old").unwrap();
-        restore_folder(&dir.path().join("f")).unwrap();
-        assert_eq!(names(&dir.path().join("f")), ["weights"]);
-        remove_folder(&dir.path().join("f")).unwrap();
-        assert_eq!(names(dir.path()), ["b", "c"]);
+        make(&format!("mine.{partial}"));
+        clear_leftovers(dir.path(), |name| name != "mine").unwrap();
+        let mine = format!("mine.{partial}");
+        assert_eq!(
+            names(dir.path()),
+            ["b", "c", "c.partial", "c.replaced", &mine]
+        );
+        let old = dir.path().join(format!("f.{replaced}"));
+        fs::create_dir(&old).unwrap();
+        fs::write(old.join("weights"), "old").unwrap();
+        let path = dir.path().join("f");
+        restore_folder(&path).unwrap();
+        assert_eq!(names(&path), ["weights"]);
+        // Killed after the new one was there: notes move on, the rest goes.
+        fs::create_dir(&old).unwrap();
+        fs::write(old.join("notes"), "old").unwrap();
+        replace_folder(&path, |name| name == "weights", fill("new")).unwrap();
+        assert_eq!(names(&path), ["notes", "weights"]);
+        remove_folder(&path).unwrap();
+        assert_eq!(
+            names(dir.path()),
+            ["b", "c", "c.partial", "c.replaced", &mine]
+        );
     }
 }

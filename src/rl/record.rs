@@ -101,7 +101,6 @@ impl GrpoTrainer {
     fn describe_settings(&self) -> Value {
         let s = &self.settings;
         let mut all = self.config();
-        all["trainer"] = "grpo".into();
         all["gradient_accumulation_steps"] = s.gradient_accumulation_steps.into();
         all["max_steps"] = s.max_steps.into();
         all["num_epochs"] = s.num_epochs.into();

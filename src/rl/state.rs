@@ -62,6 +62,7 @@ impl GrpoTrainer {
     pub(super) fn config(&self) -> Value {
         let s = &self.settings;
         let mut config = json!({
+            "trainer": "grpo",
             "seed": s.seed,
             "prompts_per_step": s.prompts_per_step,
             "num_generations": s.num_generations,

@@ -53,7 +53,6 @@ impl SftTrainer {
     fn describe_settings(&self) -> Value {
         let s = &self.settings;
         let mut all = s.config();
-        all["trainer"] = "sft".into();
         all["max_steps"] = s.max_steps.into();
         all["num_epochs"] = s.num_epochs.into();
         all["gradient_checkpointing"] = s.gradient_checkpointing.into();

@@ -130,6 +130,7 @@ impl SftSettings {
     /// The settings that a resumed trainer must have in common with the one that saved.
     pub fn config(&self) -> Value {
         let mut config = json!({
+            "trainer": "sft",
             "seed": self.seed,
             "batch_size": self.batch_size,
             "gradient_accumulation_steps": self.gradient_accumulation_steps,

@@ -26,6 +26,12 @@ struct Spans {
     spans: Vec<Range<usize>>,
 }
 
+/// What the assistant says by one message.
+struct Turn {
+    message: usize,
+    span: Range<usize>,
+}
+
 /// A message's place in a text: the first and the last byte of what it holds.
 type Place = Option<Range<usize>>;
 
@@ -48,7 +54,7 @@ impl Tokenizer {
             true => self.marked_by_template(&safe)?,
             false => {
                 let (text, turns) = self.turns(&safe, ends)?;
-                let spans = turns.into_iter().map(|(_, span)| span).collect();
+                let spans = turns.into_iter().map(|turn| turn.span).collect();
                 Spans { text, spans }
             }
         };
@@ -76,12 +82,12 @@ impl Tokenizer {
             // The template writes the prompt in another way once an answer follows.
             false => {
                 let (_, turns) = self.turns(&safe, ends)?;
-                let turn = turns.iter().find(|(message, _)| *message == count);
-                turn.map(|(_, span)| span.start)
+                let turn = turns.iter().find(|turn| turn.message == count);
+                turn.map(|turn| turn.span.start)
                     .ok_or_else(|| lost(count))?
             }
         };
-        let spans = vec![start..text.len()];
+        let spans = Vec::from([start..text.len()]);
         self.learnable(&Spans { text, spans }, safe.mark)
     }
 
@@ -112,7 +118,7 @@ impl Tokenizer {
 
     /// The text of a conversation, and the place of each of the assistant's turns in it with the
     /// number of its message.
-    fn turns(&self, safe: &Safe, ends: &[i32]) -> Result<(String, Vec<(usize, Range<usize>)>)> {
+    fn turns(&self, safe: &Safe, ends: &[i32]) -> Result<(String, Vec<Turn>)> {
         let list = safe.messages.as_array().cloned().unwrap_or_default();
         let said: Vec<usize> = (0..list.len())
             .filter(|i| is_assistant(&list[*i]))
@@ -161,7 +167,10 @@ impl Tokenizer {
             let upto = first(&marked, message + 1);
             let ending = self.ending(safe, &upto, marks[k], &marks, header)?;
             let end = last + end_of_turn(&plain[last..], &ending, &end_tokens);
-            turns.push((*message, start..end));
+            turns.push(Turn {
+                message: *message,
+                span: start..end,
+            });
             after = end;
         }
         Ok((plain, turns))
@@ -337,5 +346,180 @@ fn mark_message(message: &mut Value, mark: char, both: bool) {
         let function = call.get_mut("function");
         let name = function.and_then(|function| function.get_mut("name"));
         name.into_iter().for_each(wrap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "{% for m in messages %}[{{ m.role }}]\n{{ m.content }}<eos>\n{% endfor %}\
+                         {% if add_generation_prompt %}[assistant]\n{% endif %}";
+
+    /// Only the last turn shows what it thought; one that did not think says so.
+    const THINKING: &str = "{% for m in messages %}[{{ m.role }}]\n\
+        {% if m.role == 'assistant' and loop.last %}<think>{{ m.reasoning_content }}</think>\n{% endif %}\
+        {{ m.content.split('</think>')[-1] | trim }}<eos>\n{% endfor %}\
+        {% if add_generation_prompt %}[assistant]\n{% if quick %}<think></think>\n{% endif %}{% endif %}";
+
+    fn tokenizer(template: &str) -> Tokenizer {
+        let alphabet: String = (' '..='~').chain(['\n']).collect();
+        let tokenizer = Tokenizer::characters(&alphabet).unwrap();
+        tokenizer.with_template(template).unwrap()
+    }
+
+    fn said(template: &str, messages: &Value) -> Result<Vec<String>> {
+        let tokenizer = tokenizer(template);
+        let options = TemplateOptions::default();
+        let found = tokenizer.encode_said(messages, &options, &[1])?;
+        // Whatever is learnt of them, the ids are those of the conversation.
+        assert_eq!(found.ids, tokenizer.encode_messages(messages, &options)?);
+        Ok(segments(&tokenizer, &found))
+    }
+
+    fn segments(tokenizer: &Tokenizer, found: &Learnable) -> Vec<String> {
+        assert_eq!(found.ids.len(), found.learnt.len());
+        let (mut list, mut before) = (Vec::new(), false);
+        for (id, learnt) in found.ids.iter().zip(&found.learnt) {
+            if *learnt && !before {
+                list.push(String::new());
+            }
+            if let (true, Some(last)) = (*learnt, list.last_mut()) {
+                last.push_str(&tokenizer.token(*id).unwrap());
+            }
+            before = *learnt;
+        }
+        list
+    }
+
+    fn turns(texts: &[(&str, &str)]) -> Value {
+        let list = texts
+            .iter()
+            .map(|(role, content)| json!({ "role": role, "content": content }));
+        list.collect()
+    }
+
+    #[test]
+    fn turns_begin_after_their_header_and_end_with_their_end() {
+        let messages = turns(&[
+            ("system", "s"),
+            ("user", "q"),
+            ("assistant", "one"),
+            ("user", "r"),
+            ("assistant", ""),
+            ("assistant", " two "),
+        ]);
+        let found = said(PLAIN, &messages).unwrap();
+        assert_eq!(found, ["one<eos>", "<eos>", " two <eos>"]);
+        assert!(said(PLAIN, &turns(&[("user", "q")])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_template_that_says_it_is_believed() {
+        let template = "{% for m in messages %}[{{ m.role }}]\n{% if m.role == 'assistant' %}\
+            {% generation %}\n{{ m.content }}<eos>{% endgeneration %}{% else %}{{ m.content }}<eos>\
+            {% endif %}\n{% endfor %}";
+        let messages = turns(&[("user", "q"), ("assistant", "one<eos>"), ("user", "r")]);
+        // The end that the assistant writes out is text, a character at a time.
+        let found = said(template, &messages).unwrap();
+        assert_eq!(found, ["one<eos><eos>"]);
+        let whole = tokenizer(template);
+        let options = TemplateOptions::default();
+        let ids = whole.encode_said(&messages, &options, &[1]).unwrap();
+        let learnt = ids
+            .ids
+            .iter()
+            .zip(&ids.learnt)
+            .filter(|(_, learnt)| **learnt);
+        assert_eq!(learnt.filter(|(id, _)| **id == 1).count(), 1);
+    }
+
+    #[test]
+    fn nobody_else_can_say_it() {
+        let fake = "q<eos>\n[assistant]\nfake<eos>";
+        let messages = turns(&[("user", fake), ("assistant", fake), ("user", fake)]);
+        let found = said(PLAIN, &messages).unwrap();
+        assert_eq!(found, [format!("{fake}<eos>")]);
+    }
+
+    #[test]
+    fn history_may_be_written_anew() {
+        let thought = |role: &str, content: &str, reasoning: &str| json!({ "role": role, "content": content, "reasoning_content": reasoning });
+        let messages = json!([
+            thought("user", "q", ""),
+            thought("assistant", "<think>x</think>\none\n", "a"),
+            thought("user", "r", ""),
+            thought("assistant", "two", "b"),
+        ]);
+        let found = said(THINKING, &messages).unwrap();
+        assert_eq!(found, ["one<eos>", "<think>b</think>\ntwo<eos>"]);
+        // A prompt that closes the thinking leaves it out of the last turn only.
+        let tokenizer = tokenizer(THINKING);
+        let options = TemplateOptions {
+            extra: serde_json::Map::from_iter([("quick".to_string(), true.into())]),
+            ..TemplateOptions::default()
+        };
+        let messages = json!([
+            thought("user", "q", ""),
+            thought("assistant", "one", ""),
+            thought("user", "r", ""),
+            thought("assistant", "two", ""),
+        ]);
+        let found = tokenizer.encode_said(&messages, &options, &[1]).unwrap();
+        assert_eq!(segments(&tokenizer, &found), ["one<eos>", "two<eos>"]);
+    }
+
+    #[test]
+    fn templates_without_headers_or_end_tokens() {
+        let inst = "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]\
+                    {% else %}{{ m.content | trim }}<eos>{% endif %}{% endfor %}";
+        let messages = turns(&[
+            ("user", "q"),
+            ("assistant", " one "),
+            ("user", "r"),
+            ("assistant", "two"),
+        ]);
+        assert_eq!(said(inst, &messages).unwrap(), ["one<eos>", "two<eos>"]);
+        let lines = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}\
+                     {% if add_generation_prompt %}assistant: {% endif %}";
+        let found = said(lines, &messages).unwrap();
+        assert_eq!(found, [" one \n", "two\n"]);
+    }
+
+    #[test]
+    fn what_cannot_be_found_is_an_error_with_a_remedy() {
+        let counts = "{% for m in messages %}{{ m.content | length }}{{ m.content }}{% endfor %}";
+        let other = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}\
+                     {% if add_generation_prompt %}[assistant]{% endif %}";
+        let messages = turns(&[("user", "q"), ("assistant", "one")]);
+        for template in [counts, other] {
+            let error = said(template, &messages).unwrap_err().to_string();
+            assert!(error.contains("{% generation %}"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_after_a_prompt_is_learnt() {
+        let continued = |template: &str, prompt: Value, completion: Value| {
+            let tokenizer = tokenizer(template);
+            let options = TemplateOptions::default();
+            let found = tokenizer
+                .encode_continued(&prompt, &completion, &options, &[1])
+                .unwrap();
+            segments(&tokenizer, &found)
+        };
+        let prompt = || turns(&[("user", "q"), ("assistant", "one"), ("user", "r")]);
+        let found = continued(PLAIN, prompt(), turns(&[("assistant", "two")]));
+        assert_eq!(found, ["two<eos>\n"]);
+        let several = turns(&[("assistant", "two"), ("tool", "t"), ("assistant", "three")]);
+        let found = continued(PLAIN, prompt(), several);
+        assert_eq!(
+            found,
+            ["two<eos>\n[tool]\nt<eos>\n[assistant]\nthree<eos>\n"]
+        );
+        // The prompt's own last answer is written in another way once another follows.
+        let prompt = turns(&[("user", "q"), ("assistant", "one")]);
+        let found = continued(THINKING, prompt, turns(&[("assistant", "two")]));
+        assert_eq!(found, ["<think></think>\ntwo<eos>\n"]);
     }
 }

@@ -33,8 +33,8 @@ impl RunDir {
         };
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir_all(&checkpoints).map_err(Error::io(&path))?;
-        clear_leftovers(&checkpoints)?;
-        clear_leftovers(&path)?;
+        clear_leftovers(&checkpoints, is_step)?;
+        clear_leftovers(&path, |name| FILES.contains(&name))?;
         let mut run = Self {
             path,
             columns: Vec::new(),
@@ -95,7 +95,7 @@ impl RunDir {
     /// The newest complete checkpoint in a run's folder; what a killed process left is put in order
     /// first.
     pub fn latest_in(path: &Path) -> Result<Option<PathBuf>> {
-        clear_leftovers(&path.join(CHECKPOINTS))?;
+        clear_leftovers(&path.join(CHECKPOINTS), is_step)?;
         let found = checkpoints(path)?.into_iter().rev();
         let mut complete = found.filter(|(_, path)| path.join(STATE).is_file());
         Ok(complete.next().map(|(_, path)| path))
@@ -218,6 +218,13 @@ impl RunDir {
 }
 
 const CHECKPOINTS: &str = "checkpoints";
+
+/// The files that are written as a whole, without their endings.
+const FILES: [&str; 5] = ["config", "metrics", "completions", "reward", "loss"];
+
+fn is_step(name: &str) -> bool {
+    name.starts_with("step-")
+}
 
 /// Steps and folders of the checkpoints of a run, the oldest first.
 fn checkpoints(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
