@@ -13,14 +13,17 @@ pub(super) struct MicroBatch {
     pub batch: Batch,
 }
 
-/// A step's outputs in `gradient_accumulation_steps` parts of nearly equal size, or, where a part
+/// Some of a step's outputs in `gradient_accumulation_steps` parts of nearly equal size, or, where a part
 /// may hold so many tokens, in as many parts as that takes.
 ///
 /// In parts, outputs are sorted by length, so that little is padding; the sum of the gradients does
 /// not depend on the order.
-pub(super) fn micro_batches(rollout: &Rollout, settings: &GrpoSettings) -> Vec<MicroBatch> {
+pub(super) fn micro_batches(
+    rollout: &Rollout,
+    mut rows: Vec<usize>,
+    settings: &GrpoSettings,
+) -> Vec<MicroBatch> {
     let budget = settings.micro_batch_tokens;
-    let mut rows: Vec<usize> = (0..rollout.outputs.len()).collect();
     let sorted = settings.gradient_accumulation_steps > 1 || budget > 0;
     if sorted {
         let longest = |group: usize| {

@@ -1,5 +1,6 @@
 //! One update: from a scored batch of completions to a step of the optimiser.
 
+use super::RewardOutput;
 use super::loss::{LossInputs, LossSettings, entropy_threshold, loss};
 use super::micro::{MicroBatch, micro_batches};
 use super::sample::Scored;
@@ -53,6 +54,15 @@ struct Lesson {
     reference: Option<Array>,
     /// How many tokens count.
     tokens: usize,
+}
+
+/// The size of a step.
+struct Whole {
+    rows: usize,
+    /// Tokens that count.
+    tokens: usize,
+    /// Those of them that something is learnt from.
+    learnt: usize,
 }
 
 /// What a micro-batch must know of the entropies of its step.
@@ -113,6 +123,12 @@ impl GrpoTrainer {
         metrics: &mut Metrics,
     ) -> Result<()> {
         let lessons = self.lessons(scored)?;
+        let outputs = scored.rollout.outputs.iter();
+        let whole = Whole {
+            rows: scored.rollout.outputs.len(),
+            tokens: outputs.map(|output| self.counted(output)).sum(),
+            learnt: lessons.iter().map(|lesson| lesson.tokens).sum(),
+        };
         let mut skipped = 0;
         for iteration in 0..self.settings.num_iterations {
             let mut gathered = Gathered::default();
@@ -129,7 +145,7 @@ impl GrpoTrainer {
                     _ => Ok(()),
                 };
                 let outcome = outcome.and_then(|()| {
-                    self.backward(&lessons, lesson, i, &entropies, loss, &mut gathered)
+                    self.backward(&whole, lesson, i, &entropies, loss, &mut gathered)
                 });
                 if let Err(error) = outcome {
                     self.stepper.discard();
@@ -157,11 +173,32 @@ impl GrpoTrainer {
         self.sync_reference()
     }
 
-    /// Constants of the step, in parts.
+    /// Whether anything of the loss depends on a completion.
+    fn teaches(&self, scored: &Scored, row: usize) -> bool {
+        let loss = &self.settings.loss;
+        let others = self.is_custom
+            || loss.beta > 0.0
+            || loss.entropy_coef != 0.0
+            || loss.top_entropy_quantile < 1.0
+            || self.settings.router_aux_loss_coef > 0.0;
+        others || scored.advantages[row] != 0.0
+    }
+
+    /// Constants of the step, in parts. Completions that are no better or worse than their group are
+    /// left out where nothing else is learnt from them: their part of the loss is 0, and so is its
+    /// gradient; they count in what it is divided by.
     fn lessons(&self, scored: &Scored) -> Result<Vec<Lesson>> {
         let reference = self.reference();
         let outputs = &scored.rollout.outputs;
-        let parts = micro_batches(&scored.rollout, &self.settings);
+        let all = 0..outputs.len();
+        let mut rows: Vec<usize> = all
+            .clone()
+            .filter(|row| self.teaches(scored, *row))
+            .collect();
+        if rows.is_empty() {
+            rows = all.collect();
+        }
+        let parts = micro_batches(&scored.rollout, rows, &self.settings);
         parts
             .into_iter()
             .map(|part| {
@@ -177,15 +214,10 @@ impl GrpoTrainer {
                     .collect();
                 let width = part.batch.width() as usize;
                 let mut mask = vec![0.0f32; part.rows.len() * width];
-                let mut tokens = 0;
                 for (i, output) in rows().enumerate() {
-                    let truncated = output.completion.finish == Finish::Length;
-                    if !(truncated && self.settings.mask_truncated_completions) {
-                        let length = output.completion.token_ids.len();
-                        mask[i * width..][..length].fill(1.0);
-                        tokens += length;
-                    }
+                    mask[i * width..][..self.counted(output)].fill(1.0);
                 }
+                let tokens = rows().map(|output| self.counted(output)).sum();
                 let reference = match &reference {
                     Some(model) => Some(scores(model, &part.batch, self.head(false))?.logprobs),
                     None => None,
@@ -200,6 +232,15 @@ impl GrpoTrainer {
                 })
             })
             .collect()
+    }
+
+    /// How many tokens of a completion count.
+    fn counted(&self, output: &RewardOutput) -> usize {
+        let truncated = output.completion.finish == Finish::Length;
+        match truncated && self.settings.mask_truncated_completions {
+            true => 0,
+            false => output.completion.token_ids.len(),
+        }
     }
 
     /// The entropy from which on a token is learnt, of all tokens of the step, and how many tokens
@@ -239,17 +280,16 @@ impl GrpoTrainer {
     /// Loss and gradient of a micro-batch, added to what is accumulated.
     fn backward(
         &mut self,
-        lessons: &[Lesson],
+        whole: &Whole,
         lesson: &Lesson,
         index: usize,
         step: &Entropies,
         policy_loss: &mut dyn PolicyLoss,
         gathered: &mut Gathered,
     ) -> Result<()> {
-        let all_tokens: usize = lessons.iter().map(|lesson| lesson.tokens).sum();
-        let all_rows: usize = lessons.iter().map(|lesson| lesson.part.rows.len()).sum();
-        let of_tokens = lesson.tokens as f64 / all_tokens.max(1) as f64;
-        let of_rows = lesson.part.rows.len() as f64 / all_rows as f64;
+        let part = |tokens: usize| lesson.tokens as f64 / tokens.max(1) as f64;
+        let (of_tokens, of_learnt) = (part(whole.tokens), part(whole.learnt));
+        let of_rows = lesson.part.rows.len() as f64 / whole.rows as f64;
         // What the loss divides by in itself says which share of the step this part is.
         let share = match self.settings.loss.loss_type.is_by_local_tokens() {
             true => of_tokens,
@@ -282,7 +322,7 @@ impl GrpoTrainer {
                     entropies: Some(&entropies),
                     entropy_threshold: step.threshold,
                     num_entropies: step.reach,
-                    num_items_in_batch: Some(all_tokens as f32),
+                    num_items_in_batch: Some(whole.tokens as f32),
                     max_completion_length: Some(self.settings.max_completion_length as i32),
                     gradient_accumulation_steps: (1.0 / share.max(f64::MIN_POSITIVE)) as f32,
                     ..LossInputs::new(&logprobs, &lesson.advantages, &lesson.mask)
@@ -334,7 +374,9 @@ impl GrpoTrainer {
             match name.as_str() {
                 "loss" => gathered.mean(&name, value, 1.0),
                 "policy_loss" => gathered.mean(&name, value, share),
-                _ => gathered.mean(&name, value, of_tokens),
+                // A completion that is neither better nor worse is never clipped.
+                clipped if clipped.contains("clip_ratio") => gathered.mean(&name, value, of_tokens),
+                _ => gathered.mean(&name, value, of_learnt),
             }
         }
         if let Some(aux) = found.aux_loss {

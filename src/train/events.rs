@@ -2,17 +2,48 @@
 
 use super::Metrics;
 use crate::error::{Error, Result};
+use crc::{CRC_32_ISCSI, Crc};
+use prost::Message;
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tfrecord::{EventMeta, EventWriter, EventWriterConfig};
+
+/// The parts of TensorFlow's `event.proto` that numbers need.
+#[derive(Clone, PartialEq, Message)]
+struct Event {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    /// The first event of a file says its format.
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<Summary>,
+}
+
+/// Of `summary.proto`.
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, tag = "2")]
+    simple_value: f32,
+}
 
 /// An event file in the folder `tensorboard` of a run; each start of the run has its own.
 #[derive(Debug)]
 pub struct Events {
     path: PathBuf,
-    writer: EventWriter<BufWriter<File>>,
+    file: File,
 }
 
 impl Events {
@@ -22,25 +53,52 @@ impl Events {
         fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let nanoseconds = (now() * 1e9) as u64;
         let path = folder.join(format!("events.out.tfevents.{nanoseconds}.mlx-repl"));
-        let writer = EventWriter::create(&path, EventWriterConfig::default())
-            .map_err(|error| Error::file(&path, error))?;
-        Ok(Self { path, writer })
+        let file = File::create(&path).map_err(Error::io(&path))?;
+        let mut events = Self { path, file };
+        events.append(&Event {
+            wall_time: now(),
+            file_version: Some("brain.Event:2".into()),
+            ..Event::default()
+        })?;
+        Ok(events)
     }
 
-    /// Writes every number of a step; one that is not finite shows as a gap.
+    /// Writes every number of a step.
     pub fn write(&mut self, metrics: &Metrics) -> Result<()> {
-        let step = metrics.get("step").unwrap_or(0.0) as i64;
-        for (name, value) in &metrics.values {
-            let meta = EventMeta::new(step, now());
-            self.writer
-                .write_scalar(name, meta, *value as f32)
-                .map_err(|error| Error::file(&self.path, error))?;
-        }
-        Ok(())
+        let values = metrics.values.iter().map(|(name, value)| Value {
+            tag: name.clone(),
+            simple_value: *value as f32,
+        });
+        self.append(&Event {
+            wall_time: now(),
+            step: metrics.get("step").unwrap_or(0.0) as i64,
+            summary: Some(Summary {
+                value: values.collect(),
+            }),
+            file_version: None,
+        })
+    }
+
+    /// A record of TensorFlow's kind: the length, its checksum, the message, its checksum.
+    fn append(&mut self, event: &Event) -> Result<()> {
+        let message = event.encode_to_vec();
+        let length = (message.len() as u64).to_le_bytes();
+        let mut record = length.to_vec();
+        record.extend(checksum(&length).to_le_bytes());
+        record.extend_from_slice(&message);
+        record.extend(checksum(&message).to_le_bytes());
+        let written = self.file.write_all(&record);
+        written.map_err(Error::io(&self.path))
     }
 }
 
-/// Seconds since 1970.
+/// CRC-32C, turned and shifted so that a checksum of checksums is of use.
+fn checksum(bytes: &[u8]) -> u32 {
+    const CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+    let sum = CASTAGNOLI.checksum(bytes);
+    sum.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
 fn now() -> f64 {
     let time = SystemTime::now().duration_since(UNIX_EPOCH);
     time.map_or(0.0, |time| time.as_secs_f64())
@@ -49,8 +107,6 @@ fn now() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tfrecord::protobuf::event::What;
-    use tfrecord::protobuf::summary::value::Value;
 
     #[test]
     fn what_is_written_can_be_read() {
@@ -60,21 +116,29 @@ mod tests {
         metrics.set("step", 3.0);
         metrics.set("reward", 0.25);
         events.write(&metrics).unwrap();
-        let reader = tfrecord::EventIter::open(&events.path, Default::default()).unwrap();
-        let mut found = Vec::new();
-        for event in reader {
-            let event = event.unwrap();
-            assert_eq!(event.step, 3);
-            assert!(event.wall_time > 1e9 && event.wall_time < 1e11);
-            let Some(What::Summary(summary)) = event.what else {
-                continue;
-            };
-            for value in summary.value {
-                if let Some(Value::SimpleValue(number)) = value.value {
-                    found.push((value.tag, number));
-                }
-            }
+        let bytes = fs::read(&events.path).unwrap();
+        let (mut at, mut found) = (0, Vec::new());
+        while at < bytes.len() {
+            let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+            found.push(Event::decode(&bytes[at + 12..at + 12 + length]).unwrap());
+            at += 16 + length;
         }
-        assert_eq!(found, [("step".into(), 3.0), ("reward".into(), 0.25)]);
+        assert_eq!(at, bytes.len());
+        assert_eq!(found[0].file_version.as_deref(), Some("brain.Event:2"));
+        assert_eq!(found[1].step, 3);
+        let values = &found[1].summary.as_ref().unwrap().value;
+        assert_eq!(
+            (values[1].tag.as_str(), values[1].simple_value),
+            ("reward", 0.25)
+        );
+    }
+
+    #[test]
+    fn checksums_are_masked_as_tensorflow_masks_them() {
+        // A file of TensorFlow begins with a record of 24 bytes: its length, then a3 7f 4b 22.
+        assert_eq!(
+            checksum(&24u64.to_le_bytes()).to_le_bytes(),
+            [0xa3, 0x7f, 0x4b, 0x22]
+        );
     }
 }

@@ -103,6 +103,41 @@ fn every_loss_is_the_same_in_parts() {
     }
 }
 
+/// Ids of the first prompt's completions, nothing that differs for the second's.
+struct FirstOnly;
+
+impl Reward for FirstOnly {
+    fn name(&self) -> &str {
+        "first"
+    }
+
+    fn score(&mut self, outputs: &[RewardOutput]) -> Result<Vec<Score>> {
+        let sum = |o: &RewardOutput| o.completion.token_ids.iter().sum::<i32>();
+        let score =
+            |o: &RewardOutput| Score::Value(f64::from(if o.group == 0 { sum(o) } else { 1 }));
+        Ok(outputs.iter().map(score).collect())
+    }
+}
+
+/// Completions with advantage 0 are not forwarded. Asked for the entropy of every token they are,
+/// and the update is the same but for the bonus, which is too small to see.
+#[test]
+fn what_teaches_nothing_is_left_out_and_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    for loss_type in LossType::ALL {
+        let run = |entropy_coef: f32| {
+            let mut trainer = trainer(dir.path(), |s| {
+                exact(s);
+                s.loss.loss_type = loss_type;
+                s.loss.entropy_coef = entropy_coef;
+            });
+            trainer.step(&rows(2), &mut rewards(FirstOnly)).unwrap();
+            trainer
+        };
+        same_weights(&run(0.0), &run(1e-12), 1e-7, loss_type.name());
+    }
+}
+
 #[test]
 fn cut_off_completions_can_be_left_out() {
     let dir = tempfile::tempdir().unwrap();
