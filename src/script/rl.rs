@@ -220,7 +220,7 @@ mod functions {
     /// let entropies = [[0.1, 0.9, 0.3], [0.8, 5.0, 5.0]];
     /// let mask = [[1, 1, 1], [1, 0, 0]];
     /// let high = rl::high_entropy_mask(entropies, mask, 0.5);
-    /// assert_eq(high.to_list(), [[false, true, false], [true, false, false]]);
+    /// assert_eq(high, [[false, true, false], [true, false, false]]);
     /// ```
     #[rhai_fn(return_raw)]
     pub fn high_entropy_mask(

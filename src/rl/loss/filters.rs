@@ -97,5 +97,5 @@ pub(super) fn off_policy_mask(
     let total = apart.multiply(&tokens.mask)?.sum_axis(-1, true)?;
     let near = total.divide(&tokens.lengths)?.le(number(threshold))?;
     let kept = tokens.advantages.ge(number(0.0))?.logical_or(&near)?;
-    Ok(stop_gradient(&kept.as_dtype(Dtype::Float32)?)?)
+    stop_gradient(&kept.as_dtype(Dtype::Float32)?)
 }

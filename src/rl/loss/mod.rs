@@ -1,7 +1,7 @@
 //! The policy loss, a pure function of arrays.
 //!
-//! Formulas and metrics are those of TRL 1.16. Three things that its versions before differ in are
-//! kept straight here, and so are ours to say:
+//! Formulas and metrics are those of TRL 1.16. What its versions before did otherwise, in the first two
+//! of these, and what a caller has to know:
 //! - `dapo`, `cispo` and `vespo` divide by `num_items_in_batch`, the tokens of the whole optimiser
 //!   step and not of what was generated at once: the caller gives that number.
 //! - `luspo` is the mean over sequences of their summed token losses, at either level of the ratio
