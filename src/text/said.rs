@@ -87,7 +87,7 @@ impl Tokenizer {
                     .ok_or_else(|| lost(count))?
             }
         };
-        let spans = Vec::from([start..text.len()]);
+        let spans = std::iter::once(start..text.len()).collect();
         self.learnable(&Spans { text, spans }, safe.mark)
     }
 
