@@ -5,6 +5,8 @@
 
 pub mod advantage;
 mod evaluate;
+mod gathered;
+mod lesson;
 pub mod loss;
 mod micro;
 mod preset;

@@ -58,7 +58,8 @@ fn bits(network: &Qwen3) -> Vec<Vec<u8>> {
 fn history(metrics: &[mlx_repl::train::Metrics]) -> Vec<Vec<(String, u64)>> {
     let clock = |name: &str| {
         name.starts_with("time/")
-            || ["step_time", "tokens_per_second", "peak_memory_gb"].contains(&name)
+            || name.starts_with("tokens_per_second")
+            || ["step_time", "peak_memory_gb"].contains(&name)
     };
     let rows = metrics.iter().map(|m| {
         let values = m.values.iter().filter(|(name, _)| !clock(name));

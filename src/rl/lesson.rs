@@ -1,0 +1,157 @@
+//! What a step is learnt from: its completions as arrays, in parts.
+
+use super::RewardOutput;
+use super::loss::entropy_threshold;
+use super::micro::{MicroBatch, micro_batches};
+use super::sample::Scored;
+use super::trainer::GrpoTrainer;
+use crate::error::Result;
+use crate::generate::Finish;
+use crate::mlx::Array;
+use crate::models::Qwen3;
+use crate::nn::Params;
+use crate::tensor::{item, to_f32};
+use crate::train::{HeadSettings, scores};
+
+/// What a micro-batch is learnt from, the same in every iteration.
+pub(super) struct Lesson {
+    pub part: MicroBatch,
+    /// `[B]`
+    pub advantages: Array,
+    /// `[B, T]`: 1 for tokens that count.
+    pub mask: Array,
+    /// `[N]`: the log-probabilities at sampling time.
+    pub behaviour: Array,
+    /// `[N]`: those of the reference model, where there is one.
+    pub reference: Option<Array>,
+    /// How many tokens count.
+    pub tokens: usize,
+}
+
+impl GrpoTrainer {
+    /// The model that `beta` holds the trained one to.
+    fn reference(&self) -> Option<Qwen3> {
+        let network = &self.model.borrow().network;
+        match &self.reference {
+            None if self.settings.loss.beta > 0.0 => Some(network.without_adapters()),
+            kept => kept.clone(),
+        }
+    }
+
+    pub(super) fn head(&self, entropies: bool) -> HeadSettings {
+        HeadSettings {
+            temperature: self.settings.sampler.logprob_temperature(),
+            chunk_size: self.settings.logprob_chunk_size,
+            entropies,
+        }
+    }
+
+    /// Whether anything of the loss depends on a completion.
+    fn teaches(&self, scored: &Scored, row: usize) -> bool {
+        let loss = &self.settings.loss;
+        if self.counted(&scored.rollout.outputs[row]) == 0
+            && self.settings.router_aux_loss_coef == 0.0
+        {
+            return false;
+        }
+        let others = self.is_custom
+            || loss.beta > 0.0
+            || loss.entropy_coef != 0.0
+            || loss.top_entropy_quantile < 1.0
+            || self.settings.router_aux_loss_coef > 0.0;
+        others || scored.advantages[row] != 0.0
+    }
+
+    /// Constants of the step, in parts. Completions that are no better or worse than their group are
+    /// left out where nothing else is learnt from them: their part of the loss is 0, and so is its
+    /// gradient; they count in what it is divided by.
+    pub(super) fn lessons(&self, scored: &Scored) -> Result<Vec<Lesson>> {
+        let reference = self.reference();
+        let outputs = &scored.rollout.outputs;
+        let all = 0..outputs.len();
+        let mut rows: Vec<usize> = all
+            .clone()
+            .filter(|row| self.teaches(scored, *row))
+            .collect();
+        if rows.is_empty() {
+            rows = all.collect();
+        }
+        let parts = micro_batches(&scored.rollout, rows, &self.settings);
+        parts
+            .into_iter()
+            .map(|part| {
+                let rows = || part.rows.iter().map(|row| &outputs[*row]);
+                let b = part.rows.len() as i32;
+                let advantages: Vec<f32> = part
+                    .rows
+                    .iter()
+                    .map(|row| scored.advantages[*row] as f32)
+                    .collect();
+                let behaviour: Vec<f32> = rows()
+                    .flat_map(|output| output.completion.logprobs.iter().copied())
+                    .collect();
+                let width = part.batch.width() as usize;
+                let mut mask = vec![0.0f32; part.rows.len() * width];
+                for (i, output) in rows().enumerate() {
+                    mask[i * width..][..self.counted(output)].fill(1.0);
+                }
+                let tokens = rows().map(|output| self.counted(output)).sum();
+                let reference = match &reference {
+                    Some(model) => Some(scores(model, &part.batch, self.head(false))?.logprobs),
+                    None => None,
+                };
+                Ok(Lesson {
+                    advantages: Array::from_slice(&advantages, &[b]),
+                    mask: Array::from_slice(&mask, &[b, width as i32]),
+                    behaviour: Array::from_slice(&behaviour, &[behaviour.len() as i32]),
+                    reference,
+                    tokens,
+                    part,
+                })
+            })
+            .collect()
+    }
+
+    /// How many tokens of a completion count.
+    pub(super) fn counted(&self, output: &RewardOutput) -> usize {
+        let truncated = output.completion.finish == Finish::Length;
+        match truncated && self.settings.mask_truncated_completions {
+            true => 0,
+            false => output.completion.token_ids.len(),
+        }
+    }
+
+    /// The entropy from which on a token is learnt, of all tokens of the step, and how many tokens
+    /// reach it. A step in one part finds that by itself, and one that learns from all tokens need not
+    /// know.
+    pub(super) fn entropies_of_step(&self, lessons: &[Lesson]) -> Result<(Option<f32>, usize)> {
+        let share = self.settings.loss.top_entropy_quantile;
+        let all = lessons.iter().map(|lesson| lesson.tokens).sum();
+        if share >= 1.0 || lessons.len() < 2 {
+            return Ok((None, all));
+        }
+        let model = self.model.borrow();
+        let mut counted = Vec::with_capacity(all);
+        for lesson in lessons {
+            let scores = scores(&model.network, &lesson.part.batch, self.head(true))?;
+            let Some(entropies) = scores.entropies else {
+                continue;
+            };
+            let rows = to_f32(&lesson.part.batch.to_rows(&entropies)?)?;
+            let pairs = rows.into_iter().zip(to_f32(&lesson.mask)?);
+            counted.extend(pairs.filter(|(_, m)| *m > 0.0).map(|(entropy, _)| entropy));
+        }
+        if counted.is_empty() {
+            return Ok((None, all));
+        }
+        let n = counted.len() as i32;
+        let ones = mlx_rs::ops::ones::<f32>(&[n])?;
+        let list = Array::from_slice(&counted, &[n]);
+        let threshold = item(&entropy_threshold(&list, &ones, 1.0 - share)?)?;
+        let reach = counted
+            .iter()
+            .filter(|entropy| **entropy >= threshold)
+            .count();
+        Ok((Some(threshold), reach))
+    }
+}
