@@ -10,7 +10,7 @@ use crate::Outcome;
 use crate::bench::{MIDDLE, Shape, config, installed_python, median, our_program};
 use crate::shell::{output, root, step};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 const FOLDER: &str = "trl-1.16.0";
@@ -26,7 +26,11 @@ const PIP: [&str; 5] = [
 /// How often the sides take turns.
 const ROUNDS: usize = 2;
 /// Prompts, completions of each, tokens of a prompt, tokens of a completion.
-const SIZES: [usize; 4] = [4, 8, 128, 64];
+type Sizes = [usize; 4];
+
+const SIZES: Sizes = [4, 8, 128, 64];
+/// What `--quick` takes: enough to see that all sides run, and nothing to compare by.
+const SMALL: Sizes = [2, 4, 16, 8];
 /// How many arrays as large as all logits a plain gradient has at once: measured, 5 to 6.
 const COPIES: usize = 6;
 
@@ -37,15 +41,22 @@ const MODELS: [(Shape, usize); 3] = [
     (("2 layers, V = 151,936", [2, 128, 384, 4, 2, 151_936]), 2),
 ];
 
-/// Measures with a peer's Python, or one that is installed below `native/`.
-pub fn run(python: Option<&str>) -> Outcome {
-    let python = installed_python(python, FOLDER, &PIP)?;
-    let ours = step("building the benchmark", || our_program("step"))?;
-    let [prompts, samples, prompt, completion] = SIZES;
+/// Measures with a peer's Python, or one that is installed below `native/`; `quick` is one turn of
+/// one small step.
+pub fn run(python: Option<&str>, quick: bool) -> Outcome {
+    let programs = Programs {
+        python: installed_python(python, FOLDER, &PIP)?,
+        ours: step("building the benchmark", || our_program("step"))?,
+    };
+    let (sizes, rounds) = match quick {
+        true => (SMALL, 1),
+        false => (SIZES, ROUNDS),
+    };
+    let [prompts, samples, prompt, completion] = sizes;
     println!(
         "\na GRPO step of {prompts} prompts of {prompt} tokens with {samples} completions of \
         {completion} each, float32, CPU\n\n\
-        time: seconds of the clock (of all processors together), the median of {ROUNDS} turns\n\
+        time: seconds of the clock (of all processors together), the median of {rounds} turns\n\
         memory: MB that the steps took beyond what was resident before them (the most that was \
         resident at all, program and model included), the larger of the turns\n\
         ratios above 1: mlx-repl is faster or takes less\n"
@@ -56,7 +67,8 @@ pub fn run(python: Option<&str>) -> Outcome {
     );
     println!("|{}", "---|".repeat(11));
     for (shape, repeats) in MODELS {
-        let sides = measured(&ours, &python, shape, repeats)?;
+        let repeats = if quick { 1 } else { repeats };
+        let sides = programs.measured(shape, sizes, repeats, rounds)?;
         println!("{}", row(shape.0, &sides));
     }
     Ok(())
@@ -84,30 +96,63 @@ fn ratio(other: f64, us: f64) -> String {
     }
 }
 
-/// Ours, the plain way, TRL; one that was not measured is empty.
-fn measured(ours: &Path, python: &Path, shape: Shape, repeats: usize) -> Outcome<[Side; 3]> {
-    let (name, keys) = shape;
-    let [prompts, samples, _, completion] = SIZES;
-    let logits = prompts * samples * completion * keys[5] as usize * size_of::<f32>();
-    let needed = COPIES * logits;
-    // TRL 1.16 has its head in tiles, as we have: what could take too much is the plain way.
-    let fits = available_memory().is_none_or(|bytes| needed < bytes);
-    if !fits {
-        let needed = needed as f64 / 1e9;
-        println!("{name}: the plain way is left out: it needs about {needed:.1} GB");
-    }
-    let config = config(keys);
-    let mut sides = [Side::default(), Side::default(), Side::default()];
-    for _ in 0..ROUNDS {
-        let [us, plain, trl] = &mut sides;
-        us.take(&output(&mut step_of(ours, &config, "lean", repeats))?)?;
-        if fits {
-            plain.take(&output(&mut step_of(ours, &config, "plain", repeats))?)?;
+/// Who is compared.
+struct Programs {
+    ours: PathBuf,
+    python: PathBuf,
+}
+
+impl Programs {
+    /// Ours, the plain way, TRL; one that was not measured is empty.
+    fn measured(
+        &self,
+        (name, keys): Shape,
+        sizes: Sizes,
+        repeats: usize,
+        rounds: usize,
+    ) -> Outcome<[Side; 3]> {
+        let [prompts, samples, _, completion] = sizes;
+        let logits = prompts * samples * completion * keys[5] as usize * size_of::<f32>();
+        let needed = COPIES * logits;
+        // TRL 1.16 has its head in tiles, as we have: what could take too much is the plain way.
+        let fits = available_memory().is_none_or(|bytes| needed < bytes);
+        if !fits {
+            let needed = needed as f64 / 1e9;
+            eprintln!("{name}: the plain way is left out: it needs about {needed:.1} GB");
         }
-        trl.take(&output(&mut trl_step(python, &config, repeats))?)?;
+        let config = config(keys);
+        let mut sides = [Side::default(), Side::default(), Side::default()];
+        for _ in 0..rounds {
+            let [us, plain, trl] = &mut sides;
+            let our = |mode| output(&mut self.step_of(&config, mode, sizes, repeats));
+            us.take(&our("lean")?)?;
+            if fits {
+                plain.take(&our("plain")?)?;
+            }
+            trl.take(&output(&mut self.trl_step(&config, sizes, repeats))?)?;
+        }
+        same(name, &sides)?;
+        Ok(sides)
     }
-    same(name, &sides)?;
-    Ok(sides)
+
+    fn step_of(&self, config: &str, mode: &str, sizes: Sizes, repeats: usize) -> Command {
+        let mut command = Command::new(&self.ours);
+        command.args([config, mode]);
+        command.args(sizes.iter().chain([&repeats]).map(ToString::to_string));
+        command
+    }
+
+    fn trl_step(&self, config: &str, sizes: Sizes, repeats: usize) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(root().join("xtask/bench/trl_step.py"));
+        command.args(["--config", config]);
+        let names = ["--prompts", "--samples", "--prompt", "--completion"];
+        for (name, size) in names.iter().zip(sizes) {
+            command.arg(name).arg(size.to_string());
+        }
+        command.arg("--repeat").arg(repeats.to_string());
+        command
+    }
 }
 
 /// Memory that programs can have without swapping, where the system says so.
@@ -118,25 +163,6 @@ fn available_memory() -> Option<usize> {
         .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: usize = line.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes * 1024)
-}
-
-fn step_of(program: &Path, config: &str, mode: &str, repeats: usize) -> Command {
-    let mut command = Command::new(program);
-    command.args([config, mode]);
-    command.args(SIZES.iter().chain([&repeats]).map(ToString::to_string));
-    command
-}
-
-fn trl_step(python: &Path, config: &str, repeats: usize) -> Command {
-    let script: PathBuf = root().join("xtask/bench/trl_step.py");
-    let mut command = Command::new(python);
-    command.arg(script).args(["--config", config]);
-    let names = ["--prompts", "--samples", "--prompt", "--completion"];
-    for (name, size) in names.iter().zip(SIZES) {
-        command.arg(name).arg(size.to_string());
-    }
-    command.arg("--repeat").arg(repeats.to_string());
-    command
 }
 
 /// What one side did in all of its turns.

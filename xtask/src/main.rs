@@ -29,7 +29,7 @@ usage: cargo xtask COMMAND
   test                                       set up, check, and run every test and example
   check                                      format, clippy and documentation only
   bench [models|generation|scripts|files] [--peer PYTHON]   measure speed against mlx-lm and Python's MLX, as ratios
-  bench training [--peer PYTHON]             measure time and memory of a GRPO step against TRL and our own plain way
+  bench training [--quick] [--peer PYTHON]   measure time and memory of a GRPO step against TRL and our own plain way
 MLX_REPL_MLX_DIR names an existing MLX installation (with include/ and lib/) to use instead.";
 
 fn main() -> ExitCode {
@@ -68,6 +68,9 @@ fn usage() -> ExitCode {
 /// What can be measured by itself.
 const KINDS: [&str; 5] = ["models", "generation", "scripts", "files", "training"];
 
+/// Training at a small scale, to see that it runs.
+const QUICK: &str = "training --quick";
+
 /// What to measure, and the peer's Python.
 fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
     match *words {
@@ -75,6 +78,8 @@ fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
         ["--peer", python] => Some(("all", Some(python))),
         [what] if KINDS.contains(&what) => Some((what, None)),
         [what, "--peer", python] if KINDS.contains(&what) => Some((what, Some(python))),
+        ["training", "--quick"] => Some((QUICK, None)),
+        ["training", "--quick", "--peer", python] => Some((QUICK, Some(python))),
         _ => None,
     }
 }
@@ -94,8 +99,8 @@ fn bench(what: &str, python: Option<&str>) -> Outcome {
         bench_files::run(python)?;
     }
     // By its name only: its peer is another Python than that of the others, and large.
-    if what == "training" {
-        bench_training::run(python)?;
+    if ["training", QUICK].contains(&what) {
+        bench_training::run(python, what == QUICK)?;
     }
     Ok(())
 }
