@@ -19,10 +19,10 @@ const REPEATS: [&str; 2] = ["3", "2"];
 const ROUNDS: usize = 2;
 
 /// A model: its name, then layers, hidden, feed-forward, heads, key-value heads, vocabulary.
-type Shape = (&'static str, [u32; 6]);
+pub type Shape = (&'static str, [u32; 6]);
 
 const SMALL: Shape = ("0.8 M", [4, 128, 384, 4, 2, 512]);
-const MIDDLE: Shape = ("3.3 M", [4, 256, 768, 8, 4, 512]);
+pub const MIDDLE: Shape = ("3.3 M", [4, 256, 768, 8, 4, 512]);
 const LARGE: Shape = ("30 M", [8, 512, 1792, 8, 4, 4096]);
 /// Many small operations: most of the time is the host's.
 const DEEP: Shape = ("28 layers of width 64", [28, 64, 192, 2, 2, 512]);
@@ -208,7 +208,8 @@ fn same<'a>(turns: impl Iterator<Item = &'a Turn>, work: &Work) -> Outcome {
     }
 }
 
-fn config(shape: [u32; 6]) -> String {
+/// The JSON of a configuration.
+pub fn config(shape: [u32; 6]) -> String {
     let [layers, hidden, feed, heads, kv, vocab] = shape;
     serde_json::json!({
         "model_type": "qwen3", "num_hidden_layers": layers, "hidden_size": hidden,
@@ -241,18 +242,23 @@ fn built(words: &[&str], name: &str) -> Outcome<PathBuf> {
 
 /// The peer's Python: the one that is named, or one installed apart from everything else.
 pub fn peer_python(named: Option<&str>) -> Outcome<PathBuf> {
+    installed_python(named, "mlx-lm-0.32.2", &[PEER, PEER_MLX])
+}
+
+/// The Python that is named, or one in a folder of `native/` with what pip makes of `words`.
+pub fn installed_python(named: Option<&str>, folder: &str, words: &[&str]) -> Outcome<PathBuf> {
     if let Some(path) = named {
         return Ok(PathBuf::from(path));
     }
-    let home = root().join("native/mlx-lm-0.32.2");
+    let home = root().join("native").join(folder);
     // Written last: an environment cannot be made aside and renamed, it knows its own place.
     let whole = home.join("whole");
     if !whole.is_file() {
-        step("installing mlx-lm", || {
+        step(&format!("installing {folder}"), || {
             let mut make = Command::new("python3");
             output(make.args(["-m", "venv", "--clear"]).arg(&home))?;
             let mut pip = Command::new(home.join("bin/pip"));
-            output(pip.args(["install", "--quiet", PEER, PEER_MLX]))?;
+            output(pip.args(["install", "--quiet"]).args(words))?;
             std::fs::write(&whole, "").map_err(|e| e.to_string())
         })?;
     }

@@ -6,11 +6,12 @@
 //! | `quickstart` | sets up, builds, and runs the main job |
 //! | `check` | format, clippy, docs |
 //! | `test` | sets up, builds, checks, and passes every test and example |
-//! | `bench` | measures speed against mlx-lm and Python's MLX |
+//! | `bench` | measures speed against mlx-lm, Python's MLX and TRL |
 
 mod bench;
 mod bench_files;
 mod bench_scripts;
+mod bench_training;
 mod chores;
 mod native;
 mod setup;
@@ -28,6 +29,7 @@ usage: cargo xtask COMMAND
   test                                       set up, check, and run every test and example
   check                                      format, clippy and documentation only
   bench [models|generation|scripts|files] [--peer PYTHON]   measure speed against mlx-lm and Python's MLX, as ratios
+  bench training [--quick] [--peer PYTHON]   measure time and memory of a GRPO step against TRL and our own plain way
 MLX_REPL_MLX_DIR names an existing MLX installation (with include/ and lib/) to use instead.";
 
 fn main() -> ExitCode {
@@ -64,7 +66,10 @@ fn usage() -> ExitCode {
 }
 
 /// What can be measured by itself.
-const KINDS: [&str; 4] = ["models", "generation", "scripts", "files"];
+const KINDS: [&str; 5] = ["models", "generation", "scripts", "files", "training"];
+
+/// Training at a small scale, to see that it runs.
+const QUICK: &str = "training --quick";
 
 /// What to measure, and the peer's Python.
 fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
@@ -73,6 +78,8 @@ fn bench_words<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
         ["--peer", python] => Some(("all", Some(python))),
         [what] if KINDS.contains(&what) => Some((what, None)),
         [what, "--peer", python] if KINDS.contains(&what) => Some((what, Some(python))),
+        ["training", "--quick"] => Some((QUICK, None)),
+        ["training", "--quick", "--peer", python] => Some((QUICK, Some(python))),
         _ => None,
     }
 }
@@ -90,6 +97,10 @@ fn bench(what: &str, python: Option<&str>) -> Outcome {
     }
     if wanted("files") {
         bench_files::run(python)?;
+    }
+    // By its name only: its peer is another Python than that of the others, and large.
+    if ["training", QUICK].contains(&what) {
+        bench_training::run(python, what == QUICK)?;
     }
     Ok(())
 }
