@@ -49,11 +49,6 @@ impl GrpoTrainer {
     /// Whether anything of the loss depends on a completion.
     fn teaches(&self, scored: &Scored, row: usize) -> bool {
         let loss = &self.settings.loss;
-        if self.counted(&scored.rollout.outputs[row]) == 0
-            && self.settings.router_aux_loss_coef == 0.0
-        {
-            return false;
-        }
         let others = self.is_custom
             || loss.beta > 0.0
             || loss.entropy_coef != 0.0

@@ -70,8 +70,12 @@ pub fn gradients(
         let Some(loss) = loss.take() else {
             return Ok(Vec::new());
         };
+        // As constants: a gradient is a part of the trace that it was found in, and everything that
+        // is computed from it would be kept to the end of this one.
         let by = loss(&scores)?;
-        let of_head = head.backward(&scores, &by.logprobs, by.entropies.as_ref())?;
+        let by_logprobs = mlx::constant(&by.logprobs)?;
+        let by_entropies = by.entropies.as_ref().map(mlx::constant).transpose()?;
+        let of_head = head.backward(&scores, &by_logprobs, by_entropies.as_ref())?;
         for (name, grad) in of_head.weights {
             add(&mut grads, &names, name, grad)?;
         }

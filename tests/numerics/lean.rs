@@ -215,3 +215,52 @@ fn packed_documents_do_not_see_each_other() {
         );
     }
 }
+
+/// Chunks of the head are dropped as soon as they were used, also where the blocks are traced.
+#[test]
+fn the_head_holds_one_chunk_at_a_time() {
+    let config = Config::from_json(json!({
+        "vocab_size": 4000, "hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8,
+    }));
+    let model = Qwen3::random(config.unwrap(), 4, Dtype::Float32).unwrap();
+    mlx_repl::mlx::eval(&model.arrays()).unwrap();
+    let ids: Vec<i32> = (0..257).collect();
+    let rows: Vec<(&[i32], &[i32])> = (0..4).map(|_| ids.split_at(1)).collect();
+    let batch = Batch::new(&rows);
+    let by = weights(batch.targets().size(), 5);
+    let peak = |chunk_size: usize, gradient_checkpointing: bool| {
+        let settings = BackwardSettings {
+            head: HeadSettings {
+                chunk_size,
+                entropies: true,
+                ..HeadSettings::default()
+            },
+            gradient_checkpointing,
+            ..BackwardSettings::default()
+        };
+        let before = mlx_repl::mlx::memory::memory().unwrap().active;
+        mlx_repl::mlx::memory::reset_peak().unwrap();
+        let traced = |scores: &mlx_repl::train::TargetScores| {
+            // A gradient that comes out of a trace of its own, as a trainer's does.
+            let f = |a: &[Array]| Ok(vec![a[0].multiply(&by)?.sum(false)?]);
+            let args = [scores.logprobs.clone()];
+            let (_, grads) = mlx_repl::mlx::autograd::value_and_grad(f, &args)?;
+            Ok(TargetGrads {
+                logprobs: grads[0].clone(),
+                entropies: None,
+            })
+        };
+        gradients(&model, &batch, &settings, traced).unwrap();
+        mlx_repl::mlx::memory::memory().unwrap().peak - before
+    };
+    let logits = batch.targets().size() * 4000 * 4;
+    for checkpointing in [false, true] {
+        let (whole, chunked) = (peak(1024, checkpointing), peak(32, checkpointing));
+        assert!(whole > 2 * logits, "{whole} bytes for {logits} of logits");
+        assert!(
+            chunked < logits / 2,
+            "{chunked} bytes for {logits} of logits"
+        );
+    }
+}

@@ -42,6 +42,9 @@ pub fn output(command: &mut Command) -> Outcome<String> {
 pub fn cargo(args: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    // Cargo set it for this program; a build script that looks at it would run again, and all that is
+    // built on it.
+    command.env_remove("CARGO_MANIFEST_DIR");
     command.args(args).current_dir(root());
     command
 }
