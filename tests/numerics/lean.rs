@@ -225,8 +225,8 @@ fn the_head_holds_one_chunk_at_a_time() {
     }));
     let model = Qwen3::random(config.unwrap(), 4, Dtype::Float32).unwrap();
     mlx_repl::mlx::eval(&model.arrays()).unwrap();
-    let ids: Vec<i32> = (0..257).collect();
-    let rows: Vec<(&[i32], &[i32])> = (0..4).map(|_| ids.split_at(1)).collect();
+    let ids: Vec<i32> = (0..33).collect();
+    let rows: Vec<(&[i32], &[i32])> = (0..32).map(|_| ids.split_at(1)).collect();
     let batch = Batch::new(&rows);
     let by = weights(batch.targets().size(), 5);
     let peak = |chunk_size: usize, gradient_checkpointing: bool| {
