@@ -72,7 +72,7 @@ thread_local! {
 /// Runs `f` so that what it makes is computed in queue number `i` of a few: MLX computes the
 /// operations of one queue one after another, on one core of a CPU, and those of several at once.
 pub fn in_lane<T>(i: usize, f: impl FnOnce() -> T) -> T {
-    let most = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+    let most = lanes();
     let lane = LANES.with_borrow_mut(|lanes| {
         while lanes.len() < most {
             lanes.push(Stream::new());
@@ -80,6 +80,14 @@ pub fn in_lane<T>(i: usize, f: impl FnOnce() -> T) -> T {
         lanes[i % most].clone()
     });
     mlx_rs::with_stream(&lane, f)
+}
+
+/// How many queues are of use: one for each of a few cores, and one for a GPU.
+pub fn lanes() -> usize {
+    match current() {
+        Kind::Gpu => 1,
+        Kind::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
+    }
 }
 
 /// The release of the MLX library in use.

@@ -17,6 +17,7 @@ pub mod ops;
 pub mod quantized;
 pub mod random;
 mod raw;
+pub mod rows;
 mod slice;
 pub mod values;
 

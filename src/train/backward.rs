@@ -5,12 +5,12 @@
 //! N log-probabilities, then the head's gradient in closed form, then the blocks backward from the
 //! hidden states. No array of logits is ever part of a gradient trace.
 
-use super::batch::{Batch, Inputs};
+use super::batch::{Batch, Inputs, Part};
 use super::head::{Head, HeadSettings, TargetScores};
 use super::logprobs::router_loss;
 use crate::cache::Mask;
 use crate::error::Result;
-use crate::mlx::{self, Array, Dtype, autograd};
+use crate::mlx::{self, Array, Dtype, autograd, device};
 use crate::models::{Block, Context, Qwen3};
 use crate::nn::{Params, Rotation};
 
@@ -224,7 +224,7 @@ impl<'a> Section<'a> {
 /// The mask and the rotation of each stream of a batch, the same for all blocks.
 type Plan = Vec<(Mask, Rotation)>;
 
-/// A block over the streams of a batch; a stream attends to those before it.
+/// A block over the streams of all parts of a batch; a stream of a part attends to those before it.
 fn run_block(
     block: &Block,
     batch: &Batch,
@@ -232,21 +232,28 @@ fn run_block(
     plan: &mut Plan,
     mut routed: Option<&mut Vec<Array>>,
 ) -> Result<Vec<Array>> {
-    let mut cache = batch.layer_cache().transpose()?;
-    let given = match &batch.inputs {
-        Inputs::Rows { mask, .. } => mask.as_ref(),
-        Inputs::Shared { .. } => None,
-    };
     let mut outputs = Vec::with_capacity(streams.len());
-    for (i, x) in streams.iter().enumerate() {
-        if plan.len() == i {
-            let context = Context::of(cache.as_ref(), given, x.dim(1))?;
-            let rotation = block.self_attn.rope.rotation(&context.position, x.dim(1))?;
-            plan.push((context.mask, rotation));
+    for (lane, part) in batch.parts.iter().enumerate() {
+        let mut cache = part.layer_cache().transpose()?;
+        let given = match &part.inputs {
+            Inputs::Rows { mask, .. } => mask.as_ref(),
+            Inputs::Shared { .. } => None,
+        };
+        for _ in part.ids() {
+            let (i, x) = (outputs.len(), &streams[outputs.len()]);
+            if plan.len() == i {
+                let context = Context::of(cache.as_ref(), given, x.dim(1))?;
+                let rotation = block.self_attn.rope.rotation(&context.position, x.dim(1))?;
+                plan.push((context.mask, rotation));
+            }
+            let (mask, rotation) = &plan[i];
+            let routed = routed.as_deref_mut();
+            let run = || block.forward(x, mask, rotation, cache.as_mut(), routed, false);
+            outputs.push(match batch.parts.len() {
+                1 => run()?,
+                _ => device::in_lane(lane, run)?,
+            });
         }
-        let (mask, rotation) = &plan[i];
-        let routed = routed.as_deref_mut();
-        outputs.push(block.forward(x, mask, rotation, cache.as_mut(), routed, false)?);
     }
     Ok(outputs)
 }
@@ -261,24 +268,19 @@ fn blockwise(
 ) -> Result<Vec<Option<Array>>> {
     let trained = model.trained_arrays();
     let mut grads = vec![None; names.len()];
-    let ids: Vec<&Array> = match &batch.inputs {
-        Inputs::Rows { ids, .. } => vec![ids],
-        Inputs::Shared {
-            prompts,
-            completions,
-            ..
-        } => std::iter::once(prompts).chain(completions).collect(),
-    };
+    let ids: Vec<&Array> = batch.parts.iter().flat_map(Part::ids).collect();
     let embed = |model: &Qwen3| -> Result<Vec<Array>> {
         let embedded = ids.iter().map(|ids| model.embed_tokens.forward(ids));
         embedded.collect()
     };
     let finish = |model: &Qwen3, streams: &[Array]| -> Result<Vec<Array>> {
-        let normed: Vec<Array> = streams
-            .iter()
-            .map(|x| model.norm.forward(x))
-            .collect::<Result<_>>()?;
-        Ok(vec![batch.chosen(&normed)?])
+        let mut next = streams.iter();
+        let chosen = batch.in_lanes(|_, part| {
+            let own = next.by_ref().take(part.ids().len());
+            let normed: Vec<Array> = own.map(|x| model.norm.forward(x)).collect::<Result<_>>()?;
+            part.chosen(&normed)
+        })?;
+        Ok(vec![chosen])
     };
     // 1. Forward.
     let mut plan = Plan::new();

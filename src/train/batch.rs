@@ -3,11 +3,14 @@
 use super::Document;
 use crate::cache::{self, LayerCache, Mask};
 use crate::error::Result;
-use crate::mlx::Array;
+use crate::mlx::{Array, device};
 use crate::models::Qwen3;
 use crate::tensor::mask::causal_mask;
 use crate::tensor::{Side, pad_sequences};
 use mlx_rs::ops;
+
+/// Fewer tokens are not worth a queue of their own.
+const WORTH_A_LANE: usize = 256;
 
 /// Sequences ready for one forward.
 ///
@@ -16,16 +19,25 @@ use mlx_rs::ops;
 /// the head, so no logits of prompts or padding are ever computed.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    pub(super) inputs: Inputs,
-    /// `int32` `[N]`: which positions of the forward predict the N targets; those of several
-    /// forwards stand one after another.
-    positions: Array,
+    /// What is forwarded at once, next to each other where a machine has several cores: MLX computes
+    /// most operations on one.
+    pub(super) parts: Vec<Part>,
     /// `int32` `[N]`
     targets: Array,
+    target_ids: Vec<i32>,
     /// `int32` `[M]`: which positions hold a token, not padding.
     tokens: Array,
     /// How many targets each row has.
     pub lengths: Vec<i32>,
+}
+
+/// Some rows of a batch.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub inputs: Inputs,
+    /// `int32` `[n]`: which positions of the forward predict the targets of these rows; those of
+    /// several forwards stand one after another.
+    positions: Array,
 }
 
 /// What is forwarded.
@@ -63,6 +75,18 @@ impl Batch {
     /// those of all completions in turn, and all that is computed is the same as by
     /// [`new`](Self::new), for `P + G R` tokens in the place of `G (P + R)`.
     pub fn shared(groups: &[(&[i32], Vec<&[i32]>)]) -> Self {
+        let lengths = |group: &(&[i32], Vec<&[i32]>)| -> usize {
+            group.0.len() + group.1.iter().map(|c| c.len()).sum::<usize>()
+        };
+        let tokens: usize = groups.iter().map(lengths).sum();
+        let lanes = device::lanes()
+            .min(tokens / WORTH_A_LANE)
+            .clamp(1, groups.len().max(1));
+        let parts = groups.chunks(groups.len().div_ceil(lanes).max(1));
+        Self::joined(parts.map(Self::shared_part).collect())
+    }
+
+    fn shared_part(groups: &[(&[i32], Vec<&[i32]>)]) -> Self {
         let prompts: Vec<Vec<i32>> = groups.iter().map(|(prompt, _)| prompt.to_vec()).collect();
         let completions = groups.iter().flat_map(|(_, completions)| completions);
         let known: Vec<Vec<i32>> = completions.map(|c| without_last(c).to_vec()).collect();
@@ -92,6 +116,24 @@ impl Batch {
                 .collect(),
             counts: groups.iter().map(|(_, list)| list.len() as i32).collect(),
         })
+    }
+
+    /// One batch of the rows of several, which are still forwarded one by one.
+    fn joined(mut batches: Vec<Self>) -> Self {
+        if batches.len() == 1 {
+            return batches.swap_remove(0);
+        }
+        let list = |of: &dyn Fn(&Self) -> Vec<i32>| {
+            let all: Vec<i32> = batches.iter().flat_map(of).collect();
+            Array::from_slice(&all, &[all.len() as i32])
+        };
+        Self {
+            targets: list(&|batch| batch.target_ids.clone()),
+            tokens: list(&|_| Vec::new()),
+            target_ids: batches.iter().flat_map(|b| b.target_ids.clone()).collect(),
+            lengths: batches.iter().flat_map(|b| b.lengths.clone()).collect(),
+            parts: batches.into_iter().flat_map(|batch| batch.parts).collect(),
+        }
     }
 
     /// Rows of one or several documents each; a document does not see the others of its row.
@@ -135,73 +177,28 @@ impl Batch {
         &self.targets
     }
 
-    /// Tokens that are forwarded, padding included.
-    pub fn num_forwarded(&self) -> usize {
-        match &self.inputs {
-            Inputs::Rows { ids, .. } => ids.size(),
-            Inputs::Shared {
-                prompts,
-                completions,
-                ..
-            } => prompts.size() + completions.as_ref().map_or(0, Array::size),
-        }
-    }
-
     /// The hidden states that predict the N targets. Where the choice of experts is wanted,
     /// `routed` gets its logits in each layer that has some.
     ///
     /// # Shapes
     /// - returns: `[N, E]`
     pub fn hidden(&self, model: &Qwen3, mut routed: Option<&mut Vec<Array>>) -> Result<Array> {
-        let streams = match &self.inputs {
-            Inputs::Rows { ids, mask: None } => vec![model.hidden_routed(ids, None, routed)?],
-            Inputs::Rows {
-                ids,
-                mask: Some(mask),
-            } => vec![model.hidden_masked(ids, mask, routed)?],
-            Inputs::Shared {
-                prompts,
-                completions,
-                ..
-            } => {
-                let mut cache: cache::Cache = (model.layers.iter())
-                    .map(|_| {
-                        self.layer_cache()
-                            .unwrap_or_else(|| Ok(LayerCache::full(0)))
-                    })
-                    .collect::<Result<_>>()?;
-                let ids = std::iter::once(prompts).chain(completions);
-                ids.map(|ids| model.hidden_routed(ids, Some(&mut cache), routed.as_deref_mut()))
-                    .collect::<Result<_>>()?
-            }
-        };
-        self.chosen(&streams)
+        self.in_lanes(|_, part| part.hidden(model, routed.as_deref_mut()))
     }
 
-    /// A fresh cache for one layer, where the streams of the batch need one.
-    pub(super) fn layer_cache(&self) -> Option<Result<LayerCache>> {
-        match &self.inputs {
-            Inputs::Rows { .. } => None,
-            Inputs::Shared {
-                lengths, counts, ..
-            } => Some(LayerCache::shared(lengths.clone(), counts.clone())),
+    /// What `f` makes of each part, as one array: each in a queue of its own, where there are several.
+    pub(super) fn in_lanes(
+        &self,
+        mut f: impl FnMut(usize, &Part) -> Result<Array>,
+    ) -> Result<Array> {
+        if let [part] = self.parts.as_slice() {
+            return f(0, part);
         }
-    }
-
-    /// The states that predict targets, of the hidden states of each stream `[B, L, E]`.
-    ///
-    /// # Shapes
-    /// - returns: `[N, E]`
-    pub(super) fn chosen(&self, streams: &[Array]) -> Result<Array> {
-        let flat: Vec<Array> = streams
-            .iter()
-            .map(|hidden| Ok(hidden.reshape(&[-1, hidden.dim(2)])?))
+        let parts = self.parts.iter().enumerate();
+        let made: Vec<Array> = parts
+            .map(|(i, part)| device::in_lane(i, || f(i, part)))
             .collect::<Result<_>>()?;
-        let all = match flat.as_slice() {
-            [one] => one.clone(),
-            several => ops::concatenate(several, 0)?,
-        };
-        Ok(all.take_axis(&self.positions, 0)?)
+        Ok(ops::concatenate(&made, 0)?)
     }
 
     /// Values of the tokens that are no padding, of a forward of one stream.
@@ -232,6 +229,69 @@ impl Batch {
         let extended = ops::concatenate(&[&zero, values], 0)?;
         let shape = [self.lengths.len() as i32, width];
         Ok(extended.take_axis(Array::from_slice(&index, &shape), 0)?)
+    }
+}
+
+impl Part {
+    fn hidden(&self, model: &Qwen3, mut routed: Option<&mut Vec<Array>>) -> Result<Array> {
+        let streams = match &self.inputs {
+            Inputs::Rows { ids, mask: None } => vec![model.hidden_routed(ids, None, routed)?],
+            Inputs::Rows {
+                ids,
+                mask: Some(mask),
+            } => vec![model.hidden_masked(ids, mask, routed)?],
+            Inputs::Shared { .. } => {
+                let mut cache: cache::Cache = (model.layers.iter())
+                    .map(|_| {
+                        self.layer_cache()
+                            .unwrap_or_else(|| Ok(LayerCache::full(0)))
+                    })
+                    .collect::<Result<_>>()?;
+                self.ids()
+                    .into_iter()
+                    .map(|ids| model.hidden_routed(ids, Some(&mut cache), routed.as_deref_mut()))
+                    .collect::<Result<_>>()?
+            }
+        };
+        self.chosen(&streams)
+    }
+
+    /// The ids of each forward, `[B, L]`.
+    pub fn ids(&self) -> Vec<&Array> {
+        match &self.inputs {
+            Inputs::Rows { ids, .. } => vec![ids],
+            Inputs::Shared {
+                prompts,
+                completions,
+                ..
+            } => std::iter::once(prompts).chain(completions).collect(),
+        }
+    }
+
+    /// A fresh cache for one layer, where several forwards need one.
+    pub fn layer_cache(&self) -> Option<Result<LayerCache>> {
+        match &self.inputs {
+            Inputs::Rows { .. } => None,
+            Inputs::Shared {
+                lengths, counts, ..
+            } => Some(LayerCache::shared(lengths.clone(), counts.clone())),
+        }
+    }
+
+    /// The states that predict targets, of the hidden states of each forward `[B, L, E]`.
+    ///
+    /// # Shapes
+    /// - returns: `[n, E]`
+    pub fn chosen(&self, streams: &[Array]) -> Result<Array> {
+        let flat: Vec<Array> = streams
+            .iter()
+            .map(|hidden| Ok(hidden.reshape(&[-1, hidden.dim(2)])?))
+            .collect::<Result<_>>()?;
+        let all = match flat.as_slice() {
+            [one] => one.clone(),
+            several => ops::concatenate(several, 0)?,
+        };
+        Ok(all.take_axis(&self.positions, 0)?)
     }
 }
 
@@ -282,9 +342,12 @@ impl Layout {
     fn finish(self, inputs: Inputs) -> Batch {
         let list = |values: &[i32]| Array::from_slice(values, &[values.len() as i32]);
         Batch {
-            inputs,
-            positions: list(&self.positions),
+            parts: vec![Part {
+                inputs,
+                positions: list(&self.positions),
+            }],
             targets: list(&self.targets),
+            target_ids: self.targets,
             tokens: list(&self.tokens),
             lengths: self.lengths,
         }

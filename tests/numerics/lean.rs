@@ -164,6 +164,44 @@ fn lean_gradients_of_adapters_and_experts_are_the_plain_ones() {
     check("experts with balance", &moe(), 0.3);
 }
 
+/// Long batches are computed in several queues at once.
+#[test]
+fn queues_side_by_side_compute_the_plain_gradients() {
+    let model = tiny(true, 9);
+    let id = |i: usize, salt: usize| ((i * 7 + salt * 5 + i * i) % 13) as i32;
+    let text = |length: usize, salt: usize| (0..length).map(|i| id(i, salt)).collect::<Vec<i32>>();
+    let groups: Vec<(Vec<i32>, Vec<Vec<i32>>)> = [(120, [90, 40, 70]), (60, [110, 100, 5])]
+        .into_iter()
+        .enumerate()
+        .map(|(i, (prompt, list))| {
+            let completions = list.iter().enumerate();
+            let completions = completions.map(|(j, n)| text(*n, 10 * i + j + 1));
+            (text(prompt, i), completions.collect())
+        })
+        .collect();
+    let batch = Batch::new(&pairs(&groups));
+    let by = weights(batch.targets().size(), 1);
+    let zeros = by.multiply(Array::from_f32(0.0)).unwrap();
+    let expected = plain(&model, &batch, &by, &zeros, 0.0);
+    for gradient_checkpointing in [false, true] {
+        let settings = BackwardSettings {
+            head: HeadSettings {
+                temperature: TEMPERATURE,
+                ..HeadSettings::default()
+            },
+            gradient_checkpointing,
+            ..BackwardSettings::default()
+        };
+        let got = gradients(&model, &shared(&groups), &settings, |_| {
+            Ok(TargetGrads {
+                logprobs: by.clone(),
+                entropies: None,
+            })
+        });
+        assert_same("queues", &model, &expected, &got.unwrap().arrays);
+    }
+}
+
 /// Documents that stand in one row learn what they learn alone.
 #[test]
 fn packed_documents_do_not_see_each_other() {
@@ -257,7 +295,7 @@ fn the_head_holds_one_chunk_at_a_time() {
     let logits = batch.targets().size() * 4000 * 4;
     for checkpointing in [false, true] {
         let (whole, chunked) = (peak(1024, checkpointing), peak(32, checkpointing));
-        assert!(whole > 2 * logits, "{whole} bytes for {logits} of logits");
+        assert!(whole > logits, "{whole} bytes for {logits} of logits");
         assert!(
             chunked < logits / 2,
             "{chunked} bytes for {logits} of logits"
