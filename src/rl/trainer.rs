@@ -14,7 +14,7 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
 use crate::text::{SharedModel, change};
-use crate::train::{Metrics, Observer, Position, Progress, RunDir, Stepper};
+use crate::train::{Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -174,7 +174,8 @@ impl GrpoTrainer {
             self.checkpoint()?;
         }
         if interrupt::is_set() {
-            observer.note(&format!("interrupted after step {} of {total}", self.step));
+            let run_dir = self.run()?.path().to_path_buf();
+            observer.note(&stopped(self.step, total, &run_dir));
         }
         if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
             outcome?;

@@ -10,7 +10,7 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::nn::Params;
 use crate::text::{SharedModel, change};
-use crate::train::{Document, Metrics, Observer, Position, Progress, RunDir, Stepper};
+use crate::train::{Document, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -101,8 +101,8 @@ impl SftTrainer {
         // Whatever happened, what was learnt is kept.
         let checkpoint = self.checkpoint()?;
         if interrupt::is_set() {
-            let (step, total) = (self.step, task.total);
-            observer.note(&format!("interrupted after step {step} of {total}"));
+            let run_dir = self.run()?.path().to_path_buf();
+            observer.note(&stopped(self.step, task.total, &run_dir));
         }
         if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
             outcome?;

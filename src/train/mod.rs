@@ -20,7 +20,7 @@ pub use document::Document;
 pub use head::{HeadSettings, TargetScores};
 pub use logprobs::{completion_logits, completion_logprobs, router_loss};
 pub use metrics::{Metrics, mean_and_std};
-pub use observer::{Observer, Progress, Quiet};
+pub use observer::{Observer, Progress, Quiet, stopped};
 pub use run_dir::RunDir;
 pub use settings::{OptimSettings, lora_config};
 pub use state::{Position, Restored, State, checkpoint_in};

@@ -25,6 +25,18 @@ pub trait Observer {
     fn end(&mut self);
 }
 
+/// What is said of a run that somebody stopped: where it stands, and how it goes on.
+pub fn stopped(step: u64, total: u64, run_dir: &std::path::Path) -> String {
+    let run = run_dir.display();
+    if step == 0 {
+        return format!("interrupted before the first of {total} steps");
+    }
+    format!(
+        "interrupted after step {step} of {total}, which is saved; `.train(..)` goes on, and so does a \
+         trainer with the same settings after `.resume(\"{run}\")`"
+    )
+}
+
 /// Watches nothing.
 pub struct Quiet;
 
