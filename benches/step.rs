@@ -374,7 +374,7 @@ fn memory(key: &str) -> Outcome<f64> {
         let is_it = words.next()?.strip_suffix(':')? == key;
         is_it.then(|| words.next()?.parse::<f64>().ok())?
     });
-    let kilobytes = found.last().ok_or(format!("no {key}"))?;
+    let kilobytes = found.next_back().ok_or(format!("no {key}"))?;
     Ok(kilobytes * 1024.0 / 1e6)
 }
 
