@@ -369,12 +369,12 @@ fn cpu_seconds() -> f64 {
 #[cfg(target_os = "linux")]
 fn memory(key: &str) -> Outcome<f64> {
     let text = std::fs::read_to_string("/proc/self/status")?;
-    let words = text.lines().map(|line| line.split_whitespace());
-    let found = words.filter_map(|mut words| {
+    let mut words = text.lines().map(|line| line.split_whitespace());
+    let found = words.find_map(|mut words| {
         let is_it = words.next()?.strip_suffix(':')? == key;
         is_it.then(|| words.next()?.parse::<f64>().ok())?
     });
-    let kilobytes = found.next_back().ok_or(format!("no {key}"))?;
+    let kilobytes = found.ok_or(format!("no {key}"))?;
     Ok(kilobytes * 1024.0 / 1e6)
 }
 
