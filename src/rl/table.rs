@@ -26,7 +26,11 @@ fn table(step: u64, scored: &Scored, count: usize) -> String {
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
-    let parts = &scored.scores.parts;
+    // A single part is the reward itself.
+    let parts = match scored.scores.parts.as_slice() {
+        [_] => &[][..],
+        several => several,
+    };
     let mut header: Vec<String> = vec!["prompt".into(), "completion".into()];
     header.extend(parts.iter().map(|(name, _)| name.clone()));
     header.extend(["reward".into(), "advantage".into()]);
