@@ -24,7 +24,7 @@ pub trait PolicyLoss {
     ) -> Result<(Array, Vec<(String, Array)>)>;
 }
 
-/// [`loss`](super::loss::loss) as `loss_type` says.
+/// [`loss`] as `loss_type` says.
 pub struct BuiltIn;
 
 impl PolicyLoss for BuiltIn {
