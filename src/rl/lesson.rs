@@ -47,9 +47,9 @@ impl GrpoTrainer {
     }
 
     /// Whether anything of the loss depends on a completion.
-    fn teaches(&self, scored: &Scored, row: usize) -> bool {
+    fn teaches(&self, scored: &Scored, row: usize, is_built_in: bool) -> bool {
         let loss = &self.settings.loss;
-        let others = self.is_custom
+        let others = !is_built_in
             || loss.beta > 0.0
             || loss.entropy_coef != 0.0
             || loss.top_entropy_quantile < 1.0
@@ -60,13 +60,13 @@ impl GrpoTrainer {
     /// Constants of the step, in parts. Completions that are no better or worse than their group are
     /// left out where nothing else is learnt from them: their part of the loss is 0, and so is its
     /// gradient; they count in what it is divided by.
-    pub(super) fn lessons(&self, scored: &Scored) -> Result<Vec<Lesson>> {
+    pub(super) fn lessons(&self, scored: &Scored, is_built_in: bool) -> Result<Vec<Lesson>> {
         let reference = self.reference();
         let outputs = &scored.rollout.outputs;
         let all = 0..outputs.len();
         let mut rows: Vec<usize> = all
             .clone()
-            .filter(|row| self.teaches(scored, *row))
+            .filter(|row| self.teaches(scored, *row, is_built_in))
             .collect();
         if rows.is_empty() {
             rows = all.collect();

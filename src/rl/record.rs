@@ -3,7 +3,7 @@
 use super::reward::{Reward, RewardOutput, Scores};
 use super::sample::{Scored, teaching_groups};
 use super::trainer::GrpoTrainer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::generate::Finish;
 use crate::mlx;
 use crate::train::{Metrics, RunDir, mean_and_std};
@@ -84,18 +84,17 @@ impl GrpoTrainer {
 
     /// The run's folder, made when it is first needed.
     pub(super) fn run(&mut self) -> Result<&mut RunDir> {
-        if self.run.is_none() {
-            let mut run = RunDir::create(self.settings.run_dir.as_deref(), "grpo", self.step)?;
-            if self.settings.tensorboard {
-                run = run.with_events()?;
+        match self.run {
+            Some(ref mut run) => Ok(run),
+            None => {
+                let mut run = RunDir::create(self.settings.run_dir.as_deref(), "grpo", self.step)?;
+                if self.settings.tensorboard {
+                    run = run.with_events()?;
+                }
+                run.write_config(&self.describe_settings())?;
+                Ok(self.run.insert(run))
             }
-            run.write_config(&self.describe_settings())?;
-            self.run = Some(run);
         }
-        // Just made if it was not there.
-        self.run
-            .as_mut()
-            .ok_or_else(|| Error::Unsupported("a run without a folder".into()))
     }
 
     fn describe_settings(&self) -> Value {

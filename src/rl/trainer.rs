@@ -37,8 +37,6 @@ pub struct GrpoTrainer {
     /// Sentences about what looks wrong, not told yet.
     pub notes: Vec<String>,
     pub(super) warned: Warned,
-    /// Whether the loss of the current call is not the built-in one.
-    pub(super) is_custom: bool,
     /// Where it stands in the dataset of the last run.
     pub(super) position: Position,
     /// Hashes of the scripts that rewarded the last step.
@@ -72,7 +70,6 @@ impl GrpoTrainer {
             last_drawn: None,
             notes: Vec::new(),
             warned: Warned::default(),
-            is_custom: false,
             position: Position::default(),
             reward_scripts: Vec::new(),
             resumed: false,
@@ -137,23 +134,11 @@ impl GrpoTrainer {
         rewards: &mut [Box<dyn Reward + '_>],
         observer: &mut dyn Observer,
     ) -> Result<Report> {
-        self.is_custom = false;
-        self.train_by(dataset, rewards, &mut BuiltIn, observer)
+        self.train_with(dataset, rewards, &mut BuiltIn, observer)
     }
 
     /// The same with a loss of one's own in the place of `loss_type`.
     pub fn train_with(
-        &mut self,
-        dataset: &Dataset,
-        rewards: &mut [Box<dyn Reward + '_>],
-        loss: &mut dyn PolicyLoss,
-        observer: &mut dyn Observer,
-    ) -> Result<Report> {
-        self.is_custom = true;
-        self.train_by(dataset, rewards, loss, observer)
-    }
-
-    fn train_by(
         &mut self,
         dataset: &Dataset,
         rewards: &mut [Box<dyn Reward + '_>],
@@ -267,22 +252,11 @@ impl GrpoTrainer {
 
     /// One step on given rows; the numbers of the step.
     pub fn step(&mut self, rows: &[Row], rewards: &mut [Box<dyn Reward + '_>]) -> Result<Metrics> {
-        self.is_custom = false;
-        self.step_by(rows, rewards, &mut BuiltIn)
+        self.step_with(rows, rewards, &mut BuiltIn)
     }
 
     /// The same with a loss of one's own in the place of `loss_type`.
     pub fn step_with(
-        &mut self,
-        rows: &[Row],
-        rewards: &mut [Box<dyn Reward + '_>],
-        loss: &mut dyn PolicyLoss,
-    ) -> Result<Metrics> {
-        self.is_custom = true;
-        self.step_by(rows, rewards, loss)
-    }
-
-    fn step_by(
         &mut self,
         rows: &[Row],
         rewards: &mut [Box<dyn Reward + '_>],

@@ -22,6 +22,11 @@ pub trait PolicyLoss {
         inputs: &LossInputs,
         settings: &LossSettings,
     ) -> Result<(Array, Vec<(String, Array)>)>;
+
+    /// Whether it is the built-in one, of which it is known what it depends on.
+    fn is_built_in(&self) -> bool {
+        false
+    }
 }
 
 /// [`loss`] as `loss_type` says.
@@ -34,6 +39,10 @@ impl PolicyLoss for BuiltIn {
         settings: &LossSettings,
     ) -> Result<(Array, Vec<(String, Array)>)> {
         loss(inputs, settings)
+    }
+
+    fn is_built_in(&self) -> bool {
+        true
     }
 }
 
@@ -62,7 +71,7 @@ impl GrpoTrainer {
         loss: &mut dyn PolicyLoss,
         metrics: &mut Metrics,
     ) -> Result<()> {
-        let lessons = self.lessons(scored)?;
+        let lessons = self.lessons(scored, loss.is_built_in())?;
         let outputs = scored.rollout.outputs.iter();
         let whole = Whole {
             rows: scored.rollout.outputs.len(),
@@ -189,7 +198,7 @@ impl GrpoTrainer {
             let mean = masked_mean(&mask, &rows(entropies)?, f64::from);
             watched.push(("entropy".into(), mean));
             // 3. A bonus for entropy is the only thing that moves it.
-            let has_bonus = self.settings.loss.entropy_coef != 0.0 || self.is_custom;
+            let has_bonus = self.settings.loss.entropy_coef != 0.0 || !policy_loss.is_built_in();
             let by_entropies = grads.pop().filter(|_| has_bonus);
             Ok(TargetGrads {
                 logprobs: grads.swap_remove(0),

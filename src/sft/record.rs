@@ -1,7 +1,7 @@
 //! What a supervised run leaves behind, and how it goes on from it.
 
 use super::trainer::SftTrainer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::train::{RunDir, State};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -39,15 +39,14 @@ impl SftTrainer {
 
     /// The run's folder, made when it is first needed.
     pub(super) fn run(&mut self) -> Result<&mut RunDir> {
-        if self.run.is_none() {
-            let run = RunDir::create(self.settings.run_dir.as_deref(), "sft", self.step)?;
-            run.write_config(&self.describe_settings())?;
-            self.run = Some(run);
+        match self.run {
+            Some(ref mut run) => Ok(run),
+            None => {
+                let run = RunDir::create(self.settings.run_dir.as_deref(), "sft", self.step)?;
+                run.write_config(&self.describe_settings())?;
+                Ok(self.run.insert(run))
+            }
         }
-        // Just made if it was not there.
-        self.run
-            .as_mut()
-            .ok_or_else(|| Error::Unsupported("a run without a folder".into()))
     }
 
     fn describe_settings(&self) -> Value {
