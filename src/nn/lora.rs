@@ -42,6 +42,9 @@ impl Lora {
     }
 
     /// `y` with the adapter's share, in the dtype of `y`; `times` multiplies by `A` and by `B`.
+    ///
+    /// The products are of the dtype of `x`: a matrix in f32 would turn every input of half precision
+    /// into f32, which a training step then keeps beside it. The adapter itself stays in f32.
     pub(super) fn add_to<E>(
         &self,
         y: Array,
@@ -55,7 +58,8 @@ impl Lora {
             Some(key) => dropout(x, f64::from(self.dropout), false, Some(key))?,
             None => x.clone(),
         };
-        let z = times(&times(&x, &self.a)?, &self.b)?;
+        let (a, b) = (self.a.as_dtype(x.dtype())?, self.b.as_dtype(x.dtype())?);
+        let z = times(&times(&x, &a)?, &b)?;
         let z = z.multiply(Array::from_f32(self.scale).as_dtype(z.dtype())?)?;
         Ok(y.add(z.as_dtype(y.dtype())?)?)
     }

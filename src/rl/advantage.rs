@@ -1,9 +1,11 @@
 //! How much better a completion is than its group.
 
 use crate::error::{Error, Result};
+use serde::Serialize;
 
 /// What a centred reward is divided by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scale {
     /// The deviation of its group.
     #[default]
@@ -33,19 +35,9 @@ impl Scale {
     }
 }
 
-impl Scale {
-    /// The name in settings and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Group => "group",
-            Self::Batch => "batch",
-            Self::None => "none",
-        }
-    }
-}
-
 /// What a reward is compared with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Baseline {
     /// The mean of its group.
     #[default]
@@ -90,7 +82,8 @@ impl Baseline {
 }
 
 /// How several rewards become one number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Aggregation {
     #[default]
     SumThenNormalize,
@@ -117,7 +110,7 @@ impl Aggregation {
 }
 
 /// Settings, under TRL's names; `baseline` is ours.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct AdvantageSettings {
     /// `NormalizeThenSum` does not ask.
     pub scale_rewards: Scale,

@@ -67,20 +67,10 @@ impl GrpoTrainer {
             "prompts_per_step": s.prompts_per_step,
             "num_generations": s.num_generations,
             "max_completion_length": s.max_completion_length,
-            "temperature": s.sampler.temperature,
-            "top_p": s.sampler.top_p,
-            "top_k": s.sampler.top_k,
-            "min_p": s.sampler.min_p,
             "stop": s.stop,
-            "loss_type": s.loss.loss_type.name(),
-            "epsilon": s.loss.epsilon,
-            "epsilon_high": s.loss.epsilon_high,
-            "delta": s.loss.delta,
-            "beta": s.loss.beta,
+            "stop_token_ids": s.stop_token_ids,
             "router_aux_loss_coef": s.router_aux_loss_coef,
             "num_iterations": s.num_iterations,
-            "scale_rewards": s.advantage.scale_rewards.name(),
-            "reward_weights": s.advantage.reward_weights,
             "mask_truncated_completions": s.mask_truncated_completions,
             "dynamic_sampling": s.dynamic_sampling,
             "overlong_buffer": s.overlong_buffer,
@@ -88,6 +78,19 @@ impl GrpoTrainer {
             "ref_model_mixup_alpha": s.ref_model_mixup_alpha,
             "lora": lora_config(s.lora.as_ref()),
         });
+        let groups = [
+            json!(s.sampler),
+            json!(s.penalties),
+            json!(s.loss),
+            json!(s.advantage),
+        ];
+        let flat = groups.into_iter().filter_map(|group| match group {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        });
+        for (name, value) in flat.flatten() {
+            config[name] = value;
+        }
         for (name, value) in s.optim.config(s.max_steps, s.num_epochs) {
             config[name] = value;
         }

@@ -1,9 +1,8 @@
 //! Properties of generation: batched = single, recorded = recomputed, seeds.
 
 use crate::support::tiny;
-use mlx_repl::generate::{Finish, GenerateSettings, Generated, Silent, generate, score};
-use mlx_repl::mlx::{Dtype, memory};
-use mlx_repl::models::{Config, Qwen3};
+use mlx_repl::generate::{Finish, GenerateSettings, Generated, Silent, generate};
+use mlx_repl::models::Qwen3;
 use mlx_repl::sampling::SamplerSettings;
 use mlx_repl::tensor::to_f32;
 use mlx_repl::train::{Batch, completion_logprobs};
@@ -31,40 +30,6 @@ fn ragged() -> Vec<Vec<i32>> {
         vec![3, 7, 1, 12],
         vec![8, 4],
     ]
-}
-
-/// Logits of a long text at the real vocabulary would take 1.8 GB.
-#[test]
-fn a_long_text_is_scored_in_chunks() {
-    let config = Config::from_json(serde_json::json!({
-        "vocab_size": 151_936, "hidden_size": 16, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "tie_word_embeddings": true, "initializer_range": 0.5,
-    }));
-    let model = Qwen3::random(config.unwrap(), 1, Dtype::Float32).unwrap();
-    let ids: Vec<i32> = (0..3000).map(|i| (i * 7919) % 151_936).collect();
-    memory::reset_peak().unwrap();
-    let before = memory::memory().unwrap().active;
-    let long = to_f32(&score(&model, &ids, 1, 0.8).unwrap()).unwrap();
-    let used = memory::memory().unwrap().peak - before;
-    assert_eq!(long.len(), 2999);
-    assert!(used < 1_000_000_000, "{used} bytes");
-    // The same as all at once, wherever the chunks end.
-    for (known, length) in [
-        (1, 700),
-        (400, 700),
-        (511, 513),
-        (512, 514),
-        (513, 515),
-        (1, 2),
-    ] {
-        let batch = Batch::new(&[(&ids[..known], &ids[known..length])]);
-        let whole = to_f32(&completion_logprobs(&model, &batch, 0.8).unwrap()).unwrap();
-        let got = to_f32(&score(&model, &ids[..length], known, 0.8).unwrap()).unwrap();
-        assert_eq!(got.len(), whole.len());
-        for ((got, whole), long) in got.iter().zip(whole).zip(&long[known - 1..]) {
-            assert!((got - whole).abs() < 1e-4 && (got - long).abs() < 1e-4);
-        }
-    }
 }
 
 #[test]

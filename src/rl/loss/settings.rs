@@ -1,11 +1,13 @@
 //! What a policy loss can be told, under TRL's names.
 
 use crate::error::{Error, Result};
+use serde::Serialize;
 
 /// The objective of a token, and how token losses become one number.
 ///
 /// `r` is the probability ratio, `A` the advantage, `sg` stops gradients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LossType {
     /// `-min(r A, clip(r) A)`, averaged over each sequence, then over sequences
     /// (<https://arxiv.org/abs/2402.03300>).
@@ -77,7 +79,8 @@ impl LossType {
 }
 
 /// What the probability ratio is taken over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ratio {
     #[default]
     Token,
@@ -104,7 +107,7 @@ impl Ratio {
 }
 
 /// Settings, under TRL's names and with its defaults.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct LossSettings {
     pub loss_type: LossType,
     /// `vespo` does not ask: its ratio is that of the whole sequence.
