@@ -119,9 +119,7 @@ impl Task {
             let ids = (0..self.prompt).map(|t| derive(seed, t as u64) % words);
             let words: Vec<String> = ids.map(|id| format!("t{}", id + 2)).collect();
             let fields = [("prompt".to_string(), Value::from(words.join(" ")))];
-            Row {
-                fields: fields.into_iter().collect(),
-            }
+            Row::new(fields.into_iter().collect())
         };
         (0..self.prompts).map(row).collect()
     }

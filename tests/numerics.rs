@@ -28,6 +28,8 @@ mod model;
 mod oracles;
 #[path = "numerics/resume.rs"]
 mod resume;
+#[path = "numerics/rewards.rs"]
+mod rewards;
 #[path = "numerics/roundtrip.rs"]
 mod roundtrip;
 #[path = "numerics/sampling.rs"]

@@ -13,6 +13,8 @@ mod examples;
 mod golden;
 #[path = "scripts/memory.rs"]
 mod memory;
+#[path = "scripts/reload.rs"]
+mod reload;
 #[path = "scripts/session.rs"]
 mod session;
 #[path = "scripts/support.rs"]

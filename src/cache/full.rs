@@ -1,6 +1,6 @@
 //! A cache that keeps every token; all rows are equally long.
 
-use super::store::{STEP, Store};
+use super::store::{STEP, Store, room};
 use super::{Mask, Offsets};
 use crate::error::Result;
 use crate::tensor::mask::{MaskOptions, causal_mask};
@@ -40,12 +40,12 @@ impl Full {
         let n = new.length();
         let Some(old) = self.store.take() else {
             let block = (n + STEP - 1) / STEP * STEP;
-            let room = if n <= self.reserve {
+            let length = if n <= self.reserve {
                 self.reserve
             } else {
                 block
             };
-            return new.zeros(new.rows(), room);
+            return new.zeros(new.rows(), room(length));
         };
         if self.offset + n <= old.length() {
             return Ok(old);
@@ -56,7 +56,8 @@ impl Full {
             0 => old.clone(),
             _ => old.part(0, self.offset)?,
         };
-        Store::behind(&[&used, &old.zeros(old.rows(), block)?])
+        let more = room(used.length() + block) - used.length();
+        Store::behind(&[&used, &old.zeros(old.rows(), more)?])
     }
 
     /// Appends tokens and gives all that are in use.

@@ -79,6 +79,7 @@ enum Command {
 
 /// Runs the program; its exit code.
 pub fn main() -> i32 {
+    device::prepare();
     let args = Args::parse();
     if args.expression.is_some() && args.command.is_some() {
         let message = "`-e EXPR` stands alone, without a subcommand";

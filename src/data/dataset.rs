@@ -1,8 +1,13 @@
 //! A list of rows.
 
-use super::Row;
-use crate::mlx::random::Host;
+use super::source::fingerprint;
+use super::{Row, Source};
+use crate::mlx::random::{Host, derive};
+use serde_json::Value;
 use std::rc::Rc;
+
+/// So many rows of a dataset go into its fingerprint.
+const LOOKED_AT: usize = 64;
 
 /// Rows that are shared, never copied, by what is made from them.
 #[derive(Clone, Debug, Default)]
@@ -62,10 +67,71 @@ impl Dataset {
         Self::new(self.rows.iter().chain(other.rows.iter()).cloned().collect())
     }
 
+    /// What each column holds: `string`, `integer`, `number`, `boolean`, `list`, `map`, or `mixed`;
+    /// missing values count for nothing.
+    pub fn types(&self) -> Vec<(String, &'static str)> {
+        let kinds = self.columns().into_iter().map(|name| {
+            let mut kinds: Vec<&str> = (self.rows.iter())
+                .filter_map(|row| kind(row.fields.get(&name)?))
+                .collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            let kind = match kinds.as_slice() {
+                [] => "string",
+                [one] => one,
+                ["integer", "number"] => "number",
+                _ => "mixed",
+            };
+            (name, kind)
+        });
+        kinds.collect()
+    }
+
     /// The order in which an epoch visits the rows.
     pub fn order(&self, seed: u64, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
-        Host::new(crate::mlx::random::derive(seed, epoch)).shuffle(&mut order);
+        Host::new(derive(seed, epoch)).shuffle(&mut order);
         order
+    }
+}
+
+fn kind(value: &Value) -> Option<&'static str> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(_) => "boolean",
+        Value::Number(n) if n.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "map",
+    })
+}
+
+/// Each epoch has its own order, and what does not fill a step at its end is left out.
+impl Source for Dataset {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn rows(&mut self, seed: u64, step: u64, count: usize) -> Vec<Row> {
+        let per_epoch = (self.rows.len() / count.max(1)).max(1) as u64;
+        let order = self.order(derive(seed, 0), step / per_epoch);
+        let first = (step % per_epoch) as usize * count;
+        let chosen = order.iter().skip(first).take(count);
+        chosen.map(|i| self.rows[*i].clone()).collect()
+    }
+
+    fn others(&self, seed: u64, step: u64, round: u64, count: usize) -> Vec<Row> {
+        let seed = derive(derive(derive(seed, 3), step), round);
+        let order = self.order(seed, 0).into_iter().cycle();
+        order.take(count).map(|i| self.rows[i].clone()).collect()
+    }
+
+    fn fingerprint(&self) -> u64 {
+        let stride = self.rows.len().div_ceil(LOOKED_AT).max(1);
+        let rows = self.rows.iter().step_by(stride);
+        let texts = rows.map(|row| serde_json::to_string(&*row.fields).unwrap_or_default());
+        let each = texts.map(|text| fingerprint(text.as_bytes()));
+        each.fold(self.rows.len() as u64, derive)
     }
 }

@@ -2,14 +2,24 @@
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// Named values; `prompt` and `answer` have a meaning, the others travel along to the rewards.
+///
+/// A copy is another handle on the same values: whatever is made from a dataset shares its rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
-    pub fields: Map<String, Value>,
+    pub fields: Rc<Map<String, Value>>,
 }
 
 impl Row {
+    /// A row of these values.
+    pub fn new(fields: Map<String, Value>) -> Self {
+        Self {
+            fields: Rc::new(fields),
+        }
+    }
+
     /// The prompt of a row that is text.
     ///
     /// # Errors

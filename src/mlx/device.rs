@@ -29,6 +29,18 @@ pub fn current() -> Kind {
     }
 }
 
+/// Sets what MLX reads from the environment, where nobody has set it. To be called before anything is
+/// computed, while there is one thread.
+pub fn prepare() {
+    // A run has many different graphs (each length of each batch), and MLX refuses to go on once more
+    // of them than this do not fit; its own number is 400.
+    const GRAPHS: (&str, &str) = ("MLX_CUDA_GRAPH_CACHE_SIZE", "8000");
+    if std::env::var_os(GRAPHS.0).is_none() {
+        // SAFETY: no other thread reads the environment yet, as the caller promises.
+        unsafe { std::env::set_var(GRAPHS.0, GRAPHS.1) };
+    }
+}
+
 /// Whether this MLX can compute on a GPU of this machine.
 pub fn gpu_available() -> bool {
     let mut available = false;

@@ -1,7 +1,7 @@
 //! Rewards over a dataset, without learning.
 
 use super::advantage::weighted;
-use super::reward::{Reward, Scores};
+use super::reward::{OnError, Reward, Scores};
 use super::rollout::Rollout;
 use super::trainer::GrpoTrainer;
 use crate::data::Dataset;
@@ -90,8 +90,9 @@ impl GrpoTrainer {
                 &self.settings.stop,
             )?;
             interrupt::check()?;
-            let scores = Scores::ask(rewards, &rollout.outputs)?;
-            let weights: Vec<f64> = rewards.iter().map(|reward| reward.weight()).collect();
+            let (outputs, mut said) = (&rollout.outputs, Vec::new());
+            let scores = Scores::ask(rewards, outputs, OnError::Abort, &mut said)?;
+            let weights = self.weights(rewards);
             sums.extend(scores.values.iter().map(|row| weighted(row, &weights)));
             lengths.extend(
                 rollout

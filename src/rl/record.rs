@@ -7,13 +7,22 @@ use crate::error::Result;
 use crate::generate::Finish;
 use crate::mlx;
 use crate::train::{Metrics, RunDir, mean_and_std};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
 /// The curve is drawn again at most this often.
 const DRAW_EVERY: Duration = Duration::from_secs(2);
 
 impl GrpoTrainer {
+    /// Each scored output with its parts, if the environment asks for it.
+    pub(super) fn debug_rewards(&mut self, scored: &Scored) {
+        if std::env::var("DEBUG_REWARDS").is_ok_and(|on| on == "1") {
+            let outputs = scored.rollout.outputs.iter().zip(&scored.rewards);
+            let said = outputs.map(|(output, total)| scored.scores.describe(output, *total));
+            self.notes.extend(said);
+        }
+    }
+
     /// The metrics that need no model, under TRL's names.
     pub(super) fn describe(&mut self, scored: &Scored, metrics: &mut Metrics) {
         let known: Vec<f64> = scored
@@ -74,6 +83,10 @@ impl GrpoTrainer {
         metrics.set("num_tokens", self.num_tokens as f64);
         metrics.set("step_time", seconds);
         metrics.set("time/sample", sampling);
+        metrics.set(
+            "time/reward",
+            std::mem::take(&mut self.scoring).as_secs_f64(),
+        );
         metrics.set("time/train", training);
         metrics.set("tokens_per_second", sampled / seconds);
         metrics.set("tokens_per_second/sample", sampled / sampling);
@@ -116,14 +129,16 @@ impl GrpoTrainer {
         let (step, log) = (self.step, self.settings.log_completions);
         let run = self.run()?;
         run.append_metrics(metrics)?;
-        let scripts: Vec<_> = rewards
-            .iter()
-            .filter_map(|reward| reward.source())
-            .collect();
-        for (hash, text) in &scripts {
-            run.keep_script(hash, text)?;
+        let mut versions = Map::new();
+        for reward in rewards {
+            if let Some(script) = reward.script() {
+                run.keep_script(&script.hash, &script.text)?;
+                versions.insert(reward.name().to_string(), script.hash.into());
+            }
         }
-        self.reward_scripts = scripts.into_iter().map(|(hash, _)| hash).collect();
+        self.reward_scripts = (versions.values())
+            .filter_map(|hash| Some(hash.as_str()?.to_string()))
+            .collect();
         if !log {
             return Ok(());
         }
@@ -139,6 +154,7 @@ impl GrpoTrainer {
                     "rewards": scored.scores.values[output.index],
                     "advantage": scored.advantages[output.index],
                     "finish_reason": output.completion.finish.name(),
+                    "reward_scripts": versions,
                 })
             })
             .collect();

@@ -8,6 +8,8 @@ pub struct Report {
     /// Steps of this call.
     pub steps: u64,
     pub interrupted: bool,
+    /// A script ended it.
+    pub stopped: bool,
     /// Mean reward of the first and the last step.
     pub first_reward: f64,
     pub last_reward: f64,

@@ -4,6 +4,8 @@ use crate::data::Row;
 use crate::error::{Error, Result};
 use crate::generate::{Finish, Generated};
 use crate::text::{ToolCall, parse_completion};
+use crate::train::Metrics;
+use serde_json::{Map, Value};
 use std::rc::Rc;
 
 /// A completion as text and as what was sampled.
@@ -59,6 +61,50 @@ pub enum Score {
     Parts(Vec<(String, f64)>),
 }
 
+/// A version of a script that is read again when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptVersion {
+    /// From 1, counted by whoever reads it.
+    pub number: u32,
+    /// Of its text and of what it imports.
+    pub hash: String,
+    pub text: String,
+}
+
+/// What happens when a reward fails on a batch, or answers what is no score.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// The version of its script that scored before scores the batch, and what follows; without one
+    /// it is `Abort`.
+    #[default]
+    RollBack,
+    /// The step is not taken, and the run ends.
+    Abort,
+    /// The batch is worth 0 to it.
+    Zero,
+    /// The batch cannot be scored by it.
+    Skip,
+}
+
+impl OnError {
+    /// The policy of a name.
+    ///
+    /// # Errors
+    /// An unknown name; the error lists the known ones.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "rollback" => Ok(Self::RollBack),
+            "abort" => Ok(Self::Abort),
+            "zero" => Ok(Self::Zero),
+            "skip" => Ok(Self::Skip),
+            other => {
+                let expected = "rollback, abort, zero or skip";
+                Err(Error::setting("on_error", other, expected))
+            }
+        }
+    }
+}
+
 /// A function from outputs to scores.
 pub trait Reward {
     /// Its name in metrics and errors.
@@ -74,9 +120,21 @@ pub trait Reward {
         None
     }
 
-    /// The hash and the text of the script that it comes from, if it comes from a file.
-    fn source(&self) -> Option<(String, String)> {
+    /// The script that it comes from, if it comes from a file.
+    fn script(&self) -> Option<ScriptVersion> {
         None
+    }
+
+    /// Goes back to the version of its script that scored before the present one. A sentence about
+    /// it; `None` where there is none.
+    fn roll_back(&mut self) -> Option<String> {
+        None
+    }
+
+    /// What its script wants to be different from the next step on, under the names of the
+    /// trainer's settings.
+    fn hooks(&mut self, _step: u64, _metrics: &Metrics) -> Result<Map<String, Value>> {
+        Ok(Map::new())
     }
 
     /// One score for each output.
@@ -93,35 +151,51 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Asks every reward, and checks its answers.
+    /// Asks every reward, and checks its answers; sentences about what went wrong go to `notes`.
     ///
     /// # Errors
-    /// Another number of scores than outputs, a score that is not finite: named with the reward
-    /// and the output's index.
-    pub fn ask(rewards: &mut [Box<dyn Reward + '_>], outputs: &[RewardOutput]) -> Result<Self> {
+    /// Where `on_error` says so, what a reward throws, another number of scores than outputs, a score
+    /// that is not finite: named with the reward and the output's index.
+    pub fn ask(
+        rewards: &mut [Box<dyn Reward + '_>],
+        outputs: &[RewardOutput],
+        on_error: OnError,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         let mut scores = Self {
             values: vec![Vec::with_capacity(rewards.len()); outputs.len()],
             parts: Vec::new(),
         };
         for reward in rewards {
             let name = reward.name().to_string();
-            let answers = reward.score(outputs)?;
-            if answers.len() != outputs.len() {
-                return Err(Error::Reward {
-                    name,
-                    reason: format!(
-                        "{} scores for {} outputs; return one for each, in order",
-                        answers.len(),
-                        outputs.len()
-                    ),
-                });
-            }
-            for (index, answer) in answers.into_iter().enumerate() {
-                let value = scores.take(&name, index, answer)?;
+            for (index, answer) in answers(&mut **reward, outputs, on_error, notes)?
+                .into_iter()
+                .enumerate()
+            {
+                let value = scores.take(&name, index, answer);
                 scores.values[index].push(value);
             }
         }
         Ok(scores)
+    }
+
+    /// What one output was worth, part by part, and what it is of: for whoever looks for a fault in
+    /// a reward.
+    pub fn describe(&self, output: &RewardOutput, total: f64) -> String {
+        let at = output.index;
+        let parts = self.parts.iter().map(|(name, values)| match values[at] {
+            Some(value) => format!("{name} {value}"),
+            None => format!("{name} ()"),
+        });
+        let parts: Vec<String> = parts.collect();
+        format!(
+            "output {at} of prompt {}\n  prompt:     {}\n  completion: {}\n  parts:      {}\n  total:      \
+             {total}",
+            output.group,
+            output.prompt.escape_debug(),
+            output.completion.raw_text.escape_debug(),
+            parts.join(", "),
+        )
     }
 
     /// Adds something that is known of every output; one that nothing could score stays so.
@@ -163,31 +237,22 @@ impl Scores {
         values.iter().flatten().copied()
     }
 
-    fn take(&mut self, name: &str, index: usize, answer: Score) -> Result<Option<f64>> {
-        let finite = |part: &str, value: f64| -> Result<f64> {
-            if value.is_finite() {
-                return Ok(value);
-            }
-            Err(Error::Reward {
-                name: name.to_string(),
-                reason: format!("{part} of output {index} is {value}; return a finite number"),
-            })
-        };
+    /// Adds a checked answer; what it is worth.
+    fn take(&mut self, name: &str, index: usize, answer: Score) -> Option<f64> {
         match answer {
-            Score::Unscorable => Ok(None),
+            Score::Unscorable => None,
             Score::Value(value) => {
-                let value = finite("the score", value)?;
                 self.part(name)[index] = Some(value);
-                Ok(Some(value))
+                Some(value)
             }
             Score::Parts(parts) => {
                 let mut sum = 0.0;
                 for (part, value) in parts {
-                    sum += finite(&format!("`{part}`"), value)?;
+                    sum += value;
                     let place = &mut self.part(&part)[index];
                     *place = Some(place.unwrap_or(0.0) + value);
                 }
-                Ok(Some(sum))
+                Some(sum)
             }
         }
     }
@@ -203,4 +268,79 @@ impl Scores {
         };
         &mut self.parts[at].1
     }
+}
+
+/// The answers of one reward, after whatever `on_error` says about a fault.
+fn answers(
+    reward: &mut dyn Reward,
+    outputs: &[RewardOutput],
+    on_error: OnError,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Score>> {
+    loop {
+        let error = match reward
+            .score(outputs)
+            .and_then(|a| check(reward.name(), a, outputs.len()))
+        {
+            Ok(answers) => return Ok(answers),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => error,
+        };
+        let instead = match on_error {
+            OnError::Abort => return Err(error),
+            OnError::RollBack => match reward.roll_back() {
+                Some(said) => {
+                    notes.push(format!("{said}: {error}"));
+                    continue;
+                }
+                None => return Err(error),
+            },
+            OnError::Zero => Score::Value(0.0),
+            OnError::Skip => Score::Unscorable,
+        };
+        let worth = match on_error {
+            OnError::Zero => "is worth 0",
+            _ => "is not scored",
+        };
+        notes.push(format!(
+            "reward `{}`: the batch {worth}: {error}",
+            reward.name()
+        ));
+        return Ok(vec![instead; outputs.len()]);
+    }
+}
+
+/// Answers of a reward, if there is a finite one for each of `count` outputs.
+///
+/// # Errors
+/// There is not; the error names the reward and the output.
+pub fn check(name: &str, answers: Vec<Score>, count: usize) -> Result<Vec<Score>> {
+    let wrong = |reason: String| Error::Reward {
+        name: name.to_string(),
+        reason,
+    };
+    if answers.len() != count {
+        let found = answers.len();
+        return Err(wrong(format!(
+            "{found} scores for {count} outputs; return one for each, in order"
+        )));
+    }
+    let finite = |part: &str, index: usize, value: f64| match value.is_finite() {
+        true => Ok(()),
+        false => Err(wrong(format!(
+            "{part} of output {index} is {value}; return a finite number"
+        ))),
+    };
+    for (index, answer) in answers.iter().enumerate() {
+        match answer {
+            Score::Unscorable => {}
+            Score::Value(value) => finite("the score", index, *value)?,
+            Score::Parts(parts) => {
+                for (part, value) in parts {
+                    finite(&format!("`{part}`"), index, *value)?;
+                }
+            }
+        }
+    }
+    Ok(answers)
 }

@@ -2,11 +2,13 @@
 
 use super::advantage::{advantages, weighted};
 use super::reward::{Reward, Scores};
+use super::rewards::soft_overlong;
 use super::rollout::Rollout;
 use super::trainer::GrpoTrainer;
 use crate::data::Row;
 use crate::error::{Error, Result};
 use crate::train::mean_and_std;
+use std::time::Instant;
 
 /// The name of the part by which long completions are punished.
 const OVERLONG: &str = "overlong";
@@ -21,13 +23,28 @@ pub(super) struct Scored {
     pub advantages: Vec<f64>,
 }
 
+impl Scored {
+    /// The mean reward of each group, NaN where nothing could be scored.
+    pub fn means(&self) -> Vec<f64> {
+        let groups = self.rewards.chunks(self.rollout.num_generations);
+        let known = |group: &[f64]| -> Vec<f64> {
+            group
+                .iter()
+                .copied()
+                .filter(|reward| !reward.is_nan())
+                .collect()
+        };
+        groups.map(|group| mean_and_std(&known(group)).0).collect()
+    }
+}
+
 /// Rows in the place of those that taught nothing: which round it is, and how many are missing.
 pub(super) type Refill<'a> = dyn Fn(u64, usize) -> Vec<Row> + 'a;
 
 impl GrpoTrainer {
     /// Samples and scores completions of some rows. An interrupted batch is not scored.
     pub(super) fn sample(
-        &self,
+        &mut self,
         rows: &[Row],
         round: u64,
         rewards: &mut [Box<dyn Reward + '_>],
@@ -36,7 +53,16 @@ impl GrpoTrainer {
         if rollout.interrupted() {
             return Err(Error::Interrupted);
         }
-        let mut scores = Scores::ask(rewards, &rollout.outputs)?;
+        let scores = self.score(&rollout, rewards)?;
+        Ok((rollout, scores))
+    }
+
+    /// What completions are worth to the rewards, and their length to the trainer.
+    fn score(&mut self, rollout: &Rollout, rewards: &mut [Box<dyn Reward + '_>]) -> Result<Scores> {
+        let start = Instant::now();
+        let on_error = self.settings.on_error;
+        let mut scores = Scores::ask(rewards, &rollout.outputs, on_error, &mut self.notes)?;
+        self.scoring += start.elapsed();
         if self.settings.overlong_buffer > 0 {
             let lengths = rollout.outputs.iter().map(|o| o.completion.token_ids.len());
             let penalties = lengths.map(|length| {
@@ -44,11 +70,19 @@ impl GrpoTrainer {
                     self.settings.max_completion_length,
                     self.settings.overlong_buffer,
                 );
-                overlong_penalty(length, most, buffer)
+                soft_overlong(length, most, buffer)
             });
             scores.add_column(OVERLONG, penalties.collect());
         }
-        Ok((rollout, scores))
+        Ok(scores)
+    }
+
+    /// The weight of each column of the scores.
+    pub(super) fn weights(&self, rewards: &[Box<dyn Reward + '_>]) -> Vec<f64> {
+        match self.settings.advantage.reward_weights.as_slice() {
+            [] => rewards.iter().map(|reward| reward.weight()).collect(),
+            weights => weights.to_vec(),
+        }
     }
 
     /// How much better each completion is than its group.
@@ -59,9 +93,7 @@ impl GrpoTrainer {
         rewards: &[Box<dyn Reward + '_>],
     ) -> Result<Scored> {
         let mut settings = self.settings.advantage.clone();
-        if settings.reward_weights.is_empty() {
-            settings.reward_weights = rewards.iter().map(|reward| reward.weight()).collect();
-        }
+        settings.reward_weights = self.weights(rewards);
         if self.settings.overlong_buffer > 0 {
             settings.reward_weights.push(1.0);
         }
@@ -80,7 +112,7 @@ impl GrpoTrainer {
     /// same, since they teach nothing (DAPO, <https://arxiv.org/abs/2503.14476>): up to
     /// `dynamic_sampling` rounds more; how many it took.
     pub(super) fn refilled(
-        &self,
+        &mut self,
         mut scored: Scored,
         rewards: &mut [Box<dyn Reward + '_>],
         refill: &Refill,
@@ -94,8 +126,15 @@ impl GrpoTrainer {
                 break;
             }
             rounds += 1;
+            let versions = versions(rewards);
             let (rollout, scores) = self.sample(&refill(rounds, missing), rounds, rewards)?;
             let fresh = self.compare(rollout, scores, rewards)?;
+            if versions != self::versions(rewards) {
+                // A script was rolled back: one version scores the whole step.
+                let scores = self.score(&scored.rollout, rewards)?;
+                scored = self.compare(scored.rollout, scores, rewards)?;
+            }
+            let teaching = teaching_groups(&scored);
             // What teaches nothing stays where there is nothing better to take its place.
             let better = teaching_groups(&fresh);
             let dull = (0..wanted).filter(|group| !teaching.contains(group));
@@ -119,6 +158,12 @@ impl GrpoTrainer {
     }
 }
 
+/// Which version of its script each reward is.
+fn versions(rewards: &[Box<dyn Reward + '_>]) -> Vec<Option<String>> {
+    let scripts = rewards.iter().map(|reward| reward.script());
+    scripts.map(|script| script.map(|s| s.hash)).collect()
+}
+
 /// Groups whose completions are not all worth the same.
 pub(super) fn teaching_groups(scored: &Scored) -> Vec<usize> {
     let groups = scored.rewards.chunks(scored.rollout.num_generations);
@@ -131,26 +176,4 @@ pub(super) fn teaching_groups(scored: &Scored) -> Vec<usize> {
         .filter(|(_, group)| differs(group))
         .map(|(i, _)| i)
         .collect()
-}
-
-/// 0 up to `buffer` tokens before the longest completion, then falling in a straight line to -1 at
-/// it (DAPO, <https://arxiv.org/abs/2503.14476>, equation 13).
-fn overlong_penalty(length: usize, longest: usize, buffer: usize) -> f64 {
-    let over = length as f64 - (longest as f64 - buffer as f64);
-    -(over / buffer as f64).clamp(0.0, 1.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::overlong_penalty;
-
-    #[test]
-    fn long_completions_are_punished_in_proportion() {
-        // Values of TRL's get_soft_overlong_punishment(100, 20).
-        assert_eq!(overlong_penalty(50, 100, 20), 0.0);
-        assert_eq!(overlong_penalty(80, 100, 20), 0.0);
-        assert_eq!(overlong_penalty(90, 100, 20), -0.5);
-        assert_eq!(overlong_penalty(100, 100, 20), -1.0);
-        assert_eq!(overlong_penalty(110, 100, 20), -1.0);
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::advantage::AdvantageSettings;
 use super::loss::LossSettings;
+use super::reward::OnError;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::generate::{EngineSettings, GenerateSettings};
@@ -62,6 +63,8 @@ pub struct GrpoSettings {
     pub save_steps: u64,
     pub save_total_limit: usize,
     pub log_completions: bool,
+    /// What happens when a reward fails.
+    pub on_error: OnError,
     /// Completions in the table that is shown every `logging_steps`; 0 shows none.
     pub num_completions_to_print: usize,
     pub logging_steps: u64,
@@ -105,6 +108,7 @@ impl Default for GrpoSettings {
             save_steps: 0,
             save_total_limit: 3,
             log_completions: true,
+            on_error: OnError::default(),
             num_completions_to_print: 0,
             logging_steps: 10,
             tensorboard: false,

@@ -17,7 +17,11 @@ impl GrpoTrainer {
             position: self.position,
             history: self.history.clone(),
             config: self.config(),
-            extra: json!({ "reward_scripts": self.reward_scripts }),
+            extra: json!({
+                "reward_scripts": self.reward_scripts,
+                "changes": self.changes(),
+                "source": self.source_state,
+            }),
         };
         // What is not trained is the model's own.
         let reference = self.reference.as_ref().map(|model| model.trained());
@@ -48,6 +52,9 @@ impl GrpoTrainer {
         (self.step, self.num_tokens) = (state.step, state.num_tokens);
         (self.history, self.position) = (state.history, state.position);
         self.resumed = true;
+        self.source_state = state.extra["source"].clone();
+        let changes = state.extra["changes"].as_object().cloned();
+        self.restore_changes(&changes.unwrap_or_default())?;
         let scripts = state.extra["reward_scripts"].as_array();
         let scripts = scripts.into_iter().flatten();
         self.reward_scripts = scripts
@@ -93,6 +100,10 @@ impl GrpoTrainer {
         }
         for (name, value) in s.optim.config(s.max_steps, s.num_epochs) {
             config[name] = value;
+        }
+        // What a script changed since is in the checkpoint by itself.
+        for changed in &self.changed {
+            config[&changed.name] = changed.original.clone();
         }
         config
     }

@@ -1,6 +1,7 @@
 //! The GRPO trainer: sample, score, compare within groups, take a step.
 
 use super::evaluate::EvalSettings;
+use super::live::Changed;
 use super::report::Report;
 use super::reward::Reward;
 use super::rollout::Rollout;
@@ -8,15 +9,23 @@ use super::sample::{Refill, teaching_groups};
 use super::settings::GrpoSettings;
 use super::update::{BuiltIn, PolicyLoss};
 use super::warnings::Warned;
-use crate::data::{Dataset, Row};
+use crate::data::{Dataset, Row, Source};
 use crate::error::{Error, Result};
 use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
-use crate::text::{SharedModel, change};
-use crate::train::{Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
+use crate::text::{LanguageModel, SharedModel, change};
+use crate::train::{DataId, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
+use serde_json::Value;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// What a call of `train` has before it.
+struct Task {
+    data: DataId,
+    total: u64,
+    start: Instant,
+}
 
 /// A model in training, its settings, and what has happened so far.
 #[derive(Debug)]
@@ -45,6 +54,16 @@ pub struct GrpoTrainer {
     pub(super) resumed: bool,
     /// The step of the last checkpoint.
     pub(super) saved: Option<u64>,
+    /// Where the rows of the run stand, as they say it themselves.
+    pub(super) source_state: Value,
+    /// Settings that a script has changed since the start.
+    pub(super) changed: Vec<Changed>,
+    /// A script wants the run to end.
+    pub(super) stop: bool,
+    /// What was last said of hooks that fail.
+    pub(super) last_fault: Option<String>,
+    /// How long the rewards of the step at hand have taken.
+    pub(super) scoring: Duration,
 }
 
 impl GrpoTrainer {
@@ -74,6 +93,11 @@ impl GrpoTrainer {
             reward_scripts: Vec::new(),
             resumed: false,
             saved: None,
+            source_state: Value::Null,
+            changed: Vec::new(),
+            stop: false,
+            last_fault: None,
+            scoring: Duration::ZERO,
         })
     }
 
@@ -88,38 +112,24 @@ impl GrpoTrainer {
         made.or(self.settings.run_dir.clone())
     }
 
-    /// How many steps a dataset asks for.
+    /// How many steps so many rows ask for.
     ///
     /// # Errors
     /// Fewer rows than a step needs.
-    pub fn total_steps(&self, dataset: &Dataset) -> Result<u64> {
-        let per_epoch = dataset.rows().len() / self.settings.prompts_per_step;
+    pub fn total_steps(&self, rows: usize) -> Result<u64> {
+        let per_epoch = rows / self.settings.prompts_per_step;
         if per_epoch == 0 {
+            let wanted = self.settings.prompts_per_step;
             return Err(Error::value(
                 "dataset",
-                format!("{} rows", dataset.rows().len()),
-                &format!(
-                    "at least prompts_per_step = {}",
-                    self.settings.prompts_per_step
-                ),
+                format!("{rows} rows"),
+                &format!("at least prompts_per_step = {wanted}"),
             ));
         }
         Ok(match self.settings.max_steps {
             0 => self.settings.num_epochs * per_epoch as u64,
             steps => steps,
         })
-    }
-
-    /// The rows of a step, from 0: each epoch has its own order, and what does not fill a step at
-    /// its end is left out. They depend on the seed and the step only, so a resumed run goes on
-    /// where it stopped.
-    fn rows(&self, dataset: &Dataset, step: u64) -> Vec<Row> {
-        let size = self.settings.prompts_per_step;
-        let per_epoch = (dataset.rows().len() / size) as u64;
-        let order = dataset.order(derive(self.settings.seed, 0), step / per_epoch);
-        let first = (step % per_epoch) as usize * size;
-        let chosen = order[first..first + size].iter();
-        chosen.map(|i| dataset.rows()[*i].clone()).collect()
     }
 
     /// Trains until the dataset or `max_steps` is used up, or somebody asks to stop.
@@ -134,25 +144,35 @@ impl GrpoTrainer {
         rewards: &mut [Box<dyn Reward + '_>],
         observer: &mut dyn Observer,
     ) -> Result<Report> {
-        self.train_with(dataset, rewards, &mut BuiltIn, observer)
+        self.train_with(&mut dataset.clone(), rewards, &mut BuiltIn, observer)
     }
 
-    /// The same with a loss of one's own in the place of `loss_type`.
+    /// The same on any source of rows, with a loss of one's own in the place of `loss_type`.
     pub fn train_with(
         &mut self,
-        dataset: &Dataset,
+        source: &mut dyn Source,
         rewards: &mut [Box<dyn Reward + '_>],
         loss: &mut dyn PolicyLoss,
         observer: &mut dyn Observer,
     ) -> Result<Report> {
-        let total = self.total_steps(dataset)?;
+        let total = self.total_steps(source.len())?;
+        let data = DataId::of(source);
         if self.resumed {
-            self.position.check(dataset.rows().len())?;
+            self.position.check(data)?;
+            if !self.source_state.is_null() {
+                source.restore(&self.source_state)?;
+            }
             self.note_scripts(rewards, observer);
             self.resumed = false;
         }
-        let (start, first) = (Instant::now(), self.step);
-        let outcome = self.train_steps(dataset, rewards, loss, observer, total, start);
+        self.stop = false;
+        let task = Task {
+            data,
+            total,
+            start: Instant::now(),
+        };
+        let (start, first) = (task.start, self.step);
+        let outcome = self.train_steps(source, rewards, loss, observer, &task);
         observer.end();
         // Whatever happened, what was learnt is kept.
         if self.step > first {
@@ -172,6 +192,7 @@ impl GrpoTrainer {
         Ok(Report {
             steps: self.step - first,
             interrupted: interrupt::is_set(),
+            stopped: self.stop,
             first_reward: reward(self.history.get(first as usize)).unwrap_or(f64::NAN),
             last_reward: reward(self.history.last()).unwrap_or(f64::NAN),
             seconds: start.elapsed().as_secs_f64(),
@@ -184,7 +205,7 @@ impl GrpoTrainer {
     fn note_scripts(&self, rewards: &[Box<dyn Reward + '_>], observer: &mut dyn Observer) {
         for reward in rewards {
             let known = |hash: &String| self.reward_scripts.contains(hash);
-            if reward.source().is_some_and(|(hash, _)| !known(&hash)) {
+            if reward.script().is_some_and(|script| !known(&script.hash)) {
                 let name = reward.name();
                 observer.note(&format!(
                     "reward `{name}` is not the script of the checkpoint"
@@ -195,59 +216,75 @@ impl GrpoTrainer {
 
     fn train_steps(
         &mut self,
-        dataset: &Dataset,
+        source: &mut dyn Source,
         rewards: &mut [Box<dyn Reward + '_>],
         loss: &mut dyn PolicyLoss,
         observer: &mut dyn Observer,
-        total: u64,
-        start: Instant,
+        task: &Task,
     ) -> Result<()> {
-        while self.step < total {
+        let (seed, count) = (self.settings.seed, self.settings.prompts_per_step);
+        let per_epoch = (task.data.length / count) as u64;
+        while self.step < task.total && !self.stop {
             interrupt::check()?;
             for note in rewards.iter_mut().filter_map(|reward| reward.refresh()) {
                 observer.note(&note);
             }
-            let rows = self.rows(dataset, self.step);
-            let (seed, step) = (self.settings.seed, self.step);
-            let others = |round, count| {
-                let seed = derive(derive(derive(seed, 3), step), round);
-                let order = dataset.order(seed, 0).into_iter().cycle();
-                order
-                    .take(count)
-                    .map(|i| dataset.rows()[i].clone())
-                    .collect()
+            let step = self.step;
+            let rows = source.rows(seed, step, count);
+            let others = |round, count| source.others(seed, step, round, count);
+            let about = source.metrics();
+            let taken = self.take_step(&rows, rewards, loss, &others, task.total, &about);
+            let success = match taken {
+                Ok(success) => success,
+                Err(error) => {
+                    self.tell(observer);
+                    return Err(error);
+                }
             };
-            self.take_step(&rows, rewards, loss, &others, total)?;
-            for note in std::mem::take(&mut self.notes) {
-                observer.note(&note);
-            }
-            let length = dataset.rows().len();
-            let per_epoch = (length / self.settings.prompts_per_step) as u64;
-            self.position = Position::after(self.step, per_epoch, length);
+            let moved = source.observe(&success);
+            self.source_state = source.state();
+            self.notes.extend(moved);
+            self.tell(observer);
+            self.position = Position::after(self.step, per_epoch, task.data);
             if let Some(metrics) = self.history.last() {
                 observer.step(&Progress {
                     task: "grpo",
                     step: self.step,
-                    total_steps: total,
-                    elapsed: start.elapsed(),
+                    total_steps: task.total,
+                    elapsed: task.start.elapsed(),
                     metrics,
                 });
             }
-            let every = |steps: u64| steps > 0 && self.step.is_multiple_of(steps);
-            if let (true, Some(data)) =
-                (every(self.settings.eval_steps), &self.settings.eval_dataset)
-            {
-                let result = self.evaluate(&data.clone(), rewards, &EvalSettings::default())?;
-                observer.note(&format!(
-                    "step {}: evaluation reward {:.4}",
-                    self.step, result.reward
-                ));
-            }
-            if every(self.settings.save_steps) {
-                self.checkpoint()?;
-            }
+            self.after_step(rewards, observer)?;
         }
         Ok(())
+    }
+
+    /// What is due after a step: an evaluation, a checkpoint.
+    fn after_step(
+        &mut self,
+        rewards: &mut [Box<dyn Reward + '_>],
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let every = |steps: u64| steps > 0 && self.step.is_multiple_of(steps);
+        if let (true, Some(data)) = (every(self.settings.eval_steps), &self.settings.eval_dataset) {
+            let result = self.evaluate(&data.clone(), rewards, &EvalSettings::default())?;
+            observer.note(&format!(
+                "step {}: evaluation reward {:.4}",
+                self.step, result.reward
+            ));
+        }
+        if every(self.settings.save_steps) {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Passes on what is to be said.
+    fn tell(&mut self, observer: &mut dyn Observer) {
+        for note in std::mem::take(&mut self.notes) {
+            observer.note(&note);
+        }
     }
 
     /// One step on given rows; the numbers of the step.
@@ -265,12 +302,11 @@ impl GrpoTrainer {
         if rows.is_empty() {
             return Err(Error::value("rows", "none", "at least one row"));
         }
-        for reward in rewards.iter_mut() {
-            reward.refresh();
-        }
+        let said = rewards.iter_mut().filter_map(|reward| reward.refresh());
+        self.notes.extend(said);
         let total = self.settings.max_steps.max(self.step + 1);
         let again = |_, count| rows.iter().cycle().take(count).cloned().collect();
-        self.take_step(rows, rewards, loss, &again, total)?;
+        self.take_step(rows, rewards, loss, &again, total, &[])?;
         Ok(self.history.last().cloned().unwrap_or_default())
     }
 
@@ -281,6 +317,8 @@ impl GrpoTrainer {
 
     pub(super) fn rollout_of(&self, rows: &[Row], round: u64) -> Result<Rollout> {
         let model = self.model.borrow();
+        let merged = sampling_form(&model)?;
+        let model = merged.as_ref().unwrap_or(&model);
         let seed = derive(derive(self.settings.seed, 1), self.step);
         let seed = if round == 0 {
             seed
@@ -288,9 +326,10 @@ impl GrpoTrainer {
             derive(seed, round)
         };
         let settings = self.settings.generate(&model.eos_token_ids, seed);
-        Rollout::sample(&model, rows, &settings, &self.settings.stop)
+        Rollout::sample(model, rows, &settings, &self.settings.stop)
     }
 
+    /// Takes a step whose metrics begin with `about`; the mean reward of each row.
     fn take_step(
         &mut self,
         rows: &[Row],
@@ -298,8 +337,10 @@ impl GrpoTrainer {
         loss: &mut dyn PolicyLoss,
         refill: &Refill,
         total: u64,
-    ) -> Result<()> {
+        about: &[(&'static str, f64)],
+    ) -> Result<Vec<f64>> {
         self.run()?;
+        self.scoring = Duration::ZERO;
         mlx::memory::reset_peak()?;
         // 1. Sample and score.
         let start = Instant::now();
@@ -307,6 +348,19 @@ impl GrpoTrainer {
         let mut scored = self.compare(rollout, scores, rewards)?;
         let mut metrics = Metrics::default();
         metrics.set("step", (self.step + 1) as f64);
+        about
+            .iter()
+            .for_each(|(name, value)| metrics.set(*name, *value));
+        for reward in rewards.iter() {
+            if let Some(script) = reward.script() {
+                metrics.set(
+                    format!("version/{}", reward.name()),
+                    f64::from(script.number),
+                );
+            }
+        }
+        self.debug_rewards(&scored);
+        let success = scored.means();
         // What is sampled in the place of dull prompts would make the policy look better or worse.
         self.describe(&scored, &mut metrics);
         if self.settings.dynamic_sampling > 0 {
@@ -331,6 +385,22 @@ impl GrpoTrainer {
         self.warn();
         self.show_completions(&scored);
         written?;
-        self.draw(false)
+        self.draw(false)?;
+        self.follow_hooks(rewards);
+        Ok(success)
     }
+}
+
+/// A model whose adapters are part of its weights, to sample from: products with an adapter beside the
+/// weight would be three in the place of one at every token. None where there is nothing to merge, or
+/// where merging would round: what few bits can hold is not what is trained.
+fn sampling_form(model: &LanguageModel) -> Result<Option<LanguageModel>> {
+    let network = &model.network;
+    if !network.has_adapters() || network.config.quantization()?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(LanguageModel {
+        network: network.merged()?,
+        ..model.clone()
+    }))
 }

@@ -1,10 +1,10 @@
 //! What a row is sampled by, checked before anything random happens.
 
 use crate::error::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How tokens are chosen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SamplerSettings {
     /// 0 takes the likeliest token and ignores every other setting here.
     pub temperature: f32,
@@ -63,7 +63,7 @@ impl SamplerSettings {
 
 /// How what came before changes logits. A context size counts the last tokens that are looked at,
 /// the prompt's among them; 0 is all.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PenaltySettings {
     /// 1 is off.
     pub repetition_penalty: f32,

@@ -190,7 +190,7 @@ mod members {
     /// ```
     #[rhai_fn(global, get = "example", pure)]
     pub fn example(o: &mut RewardOutput) -> Dynamic {
-        from_json(&Value::Object(o.example.fields.clone()))
+        from_json(&Value::Object((*o.example.fields).clone()))
     }
 
     /// Which prompt of the step it completes, from 0.

@@ -2,10 +2,11 @@
 
 use super::convert::{from_json, to_json};
 use super::error::{Answer, At, callback};
-use crate::data::{self, Dataset, Row};
+use super::settings::Settings;
+use crate::data::{self, Column, CsvSettings, Dataset, Row};
 use crate::error::{Error, Result};
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, FnPtr, INT, NativeCallContext};
+use rhai::{Array as List, Dynamic, Engine, FnPtr, INT, Map, NativeCallContext};
 use serde_json::Value;
 use std::path::Path;
 
@@ -13,16 +14,24 @@ use std::path::Path;
 pub fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Dataset>("Dataset");
     engine.register_global_module(exported_module!(members).into());
-    engine.register_static_module("data", exported_module!(functions).into());
+    let mut module = exported_module!(functions);
+    super::curriculum::register(engine, &mut module);
+    super::task::register(&mut module);
+    engine.register_static_module("data", module.into());
     engine.register_fn("to_string", summary);
     engine.register_fn("to_debug", summary);
 }
 
 fn summary(d: &mut Dataset) -> String {
-    let columns = d.columns().join(", ");
-    let mut text = format!("Dataset of {} rows: {columns}", d.rows().len());
+    let columns: Vec<String> = (d.types().into_iter())
+        .map(|(name, kind)| match kind {
+            "string" => name,
+            kind => format!("{name} ({kind})"),
+        })
+        .collect();
+    let mut text = format!("Dataset of {} rows: {}", d.rows().len(), columns.join(", "));
     for row in d.rows().iter().take(3) {
-        text.push_str(&format!("\n  {}", Value::Object(row.fields.clone())));
+        text.push_str(&format!("\n  {}", Value::Object((*row.fields).clone())));
     }
     if d.rows().len() > 3 {
         text.push_str("\n  ...");
@@ -33,7 +42,7 @@ fn summary(d: &mut Dataset) -> String {
 /// A row from a script's map.
 pub fn row(value: &Dynamic) -> Result<Row> {
     match to_json(value)? {
-        Value::Object(fields) => Ok(Row { fields }),
+        Value::Object(fields) => Ok(Row::new(fields)),
         _ => Err(Error::value(
             "row",
             value.type_name(),
@@ -57,8 +66,9 @@ pub fn rows(value: &Dynamic) -> Result<Vec<Row>> {
     list.iter().map(row).collect()
 }
 
-fn map_of(row: &Row) -> Dynamic {
-    from_json(&Value::Object(row.fields.clone()))
+/// A row as a map.
+pub fn map_of(row: &Row) -> Dynamic {
+    from_json(&Value::Object((*row.fields).clone()))
 }
 
 /// A number of rows.
@@ -81,16 +91,44 @@ mod functions {
         super::rows(&list).map(Dataset::new).at(&ctx)
     }
 
-    /// A file of comma-separated values with a header; every value is a string.
+    /// A file of comma-separated values with a header.
+    #[rhai_fn(name = "csv", return_raw)]
+    pub fn csv_plain(ctx: NativeCallContext, path: &str) -> Answer<Dataset> {
+        csv(ctx, path, Map::new())
+    }
+
+    /// A file of comma-separated values with a header. A column in which every value is a whole
+    /// number, a number, or `true` or `false`, holds these (an empty cell is then `()`); any other
+    /// holds strings, and so do `prompt`, `answer`, `completion`, `text` and `system` whatever stands
+    /// in them. `.types` says what was found. Settings: `types` (a map of column to `"integer"`,
+    /// `"number"`, `"boolean"` or `"string"`), `delimiter` (`","`).
     ///
     /// ```rhai
     /// let d = data::csv("datasets/addition.csv");
     /// assert_eq(d.columns, ["prompt", "answer"]);
     /// assert_eq(d[0].answer, "146");
+    /// let d = data::csv("datasets/addition.csv", #{ types: #{ answer: "integer" } });
+    /// assert_eq(d[0].answer, 146);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn csv(ctx: NativeCallContext, path: &str) -> Answer<Dataset> {
-        data::csv(Path::new(path)).at(&ctx)
+    pub fn csv(ctx: NativeCallContext, path: &str, settings: Map) -> Answer<Dataset> {
+        let settings = Settings::read(&ctx, "csv", settings, |s| {
+            let mut csv = CsvSettings::default();
+            if let Some(delimiter) = s.string("delimiter")? {
+                let expected = "one character, such as \";\" or \"\\t\"";
+                let [byte] = delimiter.as_bytes() else {
+                    return Err(Error::setting("delimiter", delimiter, expected));
+                };
+                csv.delimiter = *byte;
+            }
+            let expected = "a map of column names to types";
+            for (name, kind) in s.value::<Map>("types", expected)?.unwrap_or_default() {
+                let column = Column::named(&kind.to_string())?;
+                csv.types.push((name.to_string(), column));
+            }
+            Ok(csv)
+        })?;
+        data::csv(Path::new(path), &settings).at(&ctx)
     }
 
     /// A file with one JSON object a line; its values keep their types.
@@ -133,6 +171,21 @@ mod members {
     #[rhai_fn(global, get = "columns", pure)]
     pub fn columns(d: &mut Dataset) -> List {
         d.columns().into_iter().map(Dynamic::from).collect()
+    }
+
+    /// What each column holds, as a map: `"string"`, `"integer"`, `"number"`, `"boolean"`, `"list"`,
+    /// `"map"`, or `"mixed"`.
+    ///
+    /// ```rhai
+    /// let d = data::rows([#{ prompt: "1+1=", level: 1 }, #{ prompt: "1+2=", level: 2.5 }]);
+    /// assert_eq(d.types, #{ prompt: "string", level: "number" });
+    /// ```
+    #[rhai_fn(global, get = "types", pure)]
+    pub fn types(d: &mut Dataset) -> Map {
+        let types = d.types().into_iter();
+        types
+            .map(|(name, kind)| (name.into(), kind.into()))
+            .collect()
     }
 
     /// A row, as a map; negative positions count from the end.

@@ -1,6 +1,7 @@
 //! The `GrpoTrainer` type.
 
 use super::convert::{brief, from_json};
+use super::curriculum::Curriculum;
 use super::data::rows;
 use super::error::{Answer, At};
 use super::generate::{engine_settings, stop_strings};
@@ -12,9 +13,9 @@ use super::rl::{advantage_settings, loss_settings};
 use super::sampling::{penalty_settings, sampler_settings};
 use super::settings::Settings;
 use super::train::{adapters, metrics_map, optim_settings};
-use crate::data::Dataset;
+use crate::data::{Dataset, Source};
 use crate::error::{Error, Result};
-use crate::rl::{self, EvalSettings, GrpoSettings, Report};
+use crate::rl::{self, BuiltIn, EvalSettings, GrpoSettings, OnError, Report};
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, FnPtr, INT, Map, NativeCallContext};
 use serde_json::json;
@@ -89,6 +90,7 @@ pub fn grpo_settings(s: &mut Settings) -> Result<(GrpoSettings, Option<FnPtr>)> 
     s.count("save_steps", &mut g.save_steps)?;
     s.count("save_total_limit", &mut g.save_total_limit)?;
     s.boolean("log_completions", &mut g.log_completions)?;
+    s.named("on_error", &mut g.on_error, OnError::named)?;
     let printed = &mut g.num_completions_to_print;
     s.count("num_completions_to_print", printed)?;
     s.count("logging_steps", &mut g.logging_steps)?;
@@ -117,6 +119,7 @@ fn report_map(report: &Report) -> Dynamic {
     from_json(&json!({
         "steps": report.steps,
         "interrupted": report.interrupted,
+        "stopped": report.stopped,
         "first_reward": report.first_reward,
         "last_reward": report.last_reward,
         "seconds": report.seconds,
@@ -137,10 +140,29 @@ fn exclusive<'a>(
         .at(ctx)
 }
 
+fn train_on(
+    ctx: &NativeCallContext,
+    t: &GrpoTrainer,
+    source: &mut dyn Source,
+    reward: &Dynamic,
+) -> Answer<Dynamic> {
+    let mut rewards = rewards(ctx, reward, false)?;
+    let mut observer = (Host::of(ctx).observer)();
+    let mut trainer = exclusive(ctx, t)?;
+    let report = match t.1.clone() {
+        None => trainer.train_with(source, &mut rewards, &mut BuiltIn, &mut *observer),
+        Some(f) => {
+            let mut loss = Closure { ctx, f };
+            trainer.train_with(source, &mut rewards, &mut loss, &mut *observer)
+        }
+    };
+    Ok(report_map(&report.at(ctx)?))
+}
+
 #[export_module]
 mod members {
     /// Trains on a dataset with a reward, until its steps are used up:
-    /// `#{ steps, interrupted, first_reward, last_reward, seconds, run_dir, checkpoint }`.
+    /// `#{ steps, interrupted, stopped, first_reward, last_reward, seconds, run_dir, checkpoint }`.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -158,17 +180,32 @@ mod members {
         dataset: Dataset,
         reward: Dynamic,
     ) -> Answer<Dynamic> {
-        let mut rewards = rewards(&ctx, &reward)?;
-        let mut observer = (Host::of(&ctx).observer)();
-        let mut trainer = exclusive(&ctx, t)?;
-        let report = match t.1.clone() {
-            None => trainer.train(&dataset, &mut rewards, &mut *observer),
-            Some(f) => {
-                let mut loss = Closure { ctx: &ctx, f };
-                trainer.train_with(&dataset, &mut rewards, &mut loss, &mut *observer)
-            }
-        };
-        Ok(report_map(&report.at(&ctx)?))
+        train_on(&ctx, t, &mut dataset.clone(), &reward)
+    }
+
+    /// Trains on a curriculum, whose stage moves with the rewards; two metrics more say where it
+    /// stands, `curriculum/stage` and `curriculum/success`.
+    ///
+    /// ```rhai
+    /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
+    /// let settings = #{ prompts_per_step: 1, num_generations: 2, max_completion_length: 2 };
+    /// settings.max_steps = 2;
+    /// settings.run_dir = "target/examples/curriculum";
+    /// let stages = [[#{ prompt: "1+2=" }], [#{ prompt: "11+22=" }]];
+    /// let curriculum = data::curriculum(stages, #{ advance_at: 0.5, window: 1 });
+    /// let trainer = rl::grpo(model, settings);
+    /// trainer.train(curriculum, |outputs| outputs.map(|o| o.index));
+    /// assert_eq(trainer.metrics.map(|m| m["curriculum/stage"]), [0, 1]);
+    /// ```
+    #[rhai_fn(global, name = "train", pure, return_raw)]
+    pub fn train_in_stages(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        curriculum: Curriculum,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        train_on(&ctx, t, &mut curriculum.clone(), &reward)
     }
 
     /// One step on a list of rows or a dataset; a map of its metrics.
@@ -190,7 +227,7 @@ mod members {
         reward: Dynamic,
     ) -> Answer<Dynamic> {
         let rows = super::rows(&rows).at(&ctx)?;
-        let mut rewards = rewards(&ctx, &reward)?;
+        let mut rewards = rewards(&ctx, &reward, true)?;
         let mut trainer = exclusive(&ctx, t)?;
         let metrics = match t.1.clone() {
             None => trainer.step(&rows, &mut rewards),
@@ -271,7 +308,7 @@ mod members {
             s.count("batch_size", &mut e.batch_size)?;
             Ok(e)
         })?;
-        let mut rewards = rewards(&ctx, &reward)?;
+        let mut rewards = rewards(&ctx, &reward, false)?;
         let result =
             t.0.borrow()
                 .evaluate(&dataset, &mut rewards, &settings)

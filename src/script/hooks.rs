@@ -5,12 +5,16 @@
 //! - MLX's names that Rhai reserves can be written after `::` (`on_parse_token`).
 //! - A constant is visible in functions, and a function's bare name is a value (`on_var`).
 
+use super::imports::Program;
+use super::live::Kept;
 use crate::mlx::interrupt;
 use rhai::{
-    AST, CallFnOptions, Dynamic, Engine, EvalContext, FnPtr, ImmutableString, Scope, Token,
+    AST, CallFnOptions, Dynamic, Engine, EvalContext, FnPtr, ImmutableString, Module, Scope,
+    Shared, Token,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// The names of a session that Rhai's own look-up does not find.
@@ -24,15 +28,22 @@ pub struct Names {
     pub functions: HashSet<String>,
     /// Imported and reward scripts, whose closures have to be found again.
     pub modules: Vec<AST>,
+    /// Modules that an import finds before it looks for a file.
+    pub pinned: HashMap<String, Shared<Module>>,
+    /// Scripts that are read again when they change.
+    pub live: HashMap<PathBuf, Rc<RefCell<Kept>>>,
+    /// Where somebody wants to know what is imported: the files that were read, and their texts.
+    pub read: Option<Vec<(PathBuf, String)>>,
 }
 
 impl Names {
     /// Takes in a script's constants, and its program so that its closures are found.
-    pub fn remember(&mut self, ast: &AST, constants: BTreeMap<String, Dynamic>) {
-        let source = ast.source().unwrap_or_default();
+    pub fn remember(&mut self, program: &Program) {
+        let source = program.ast.source().unwrap_or_default();
+        let constants = program.constants.clone();
         self.of_source.insert(source.to_string(), constants);
         self.modules.retain(|old| old.source() != Some(source));
-        self.modules.push(ast.clone());
+        self.modules.push(program.ast.clone());
     }
 
     fn lookup(&self, name: &str, source: Option<&str>) -> Option<Dynamic> {

@@ -1,8 +1,13 @@
 //! Where `import "..."` looks: the standard library in the binary, then files beside the script.
 
+use super::error::Answer;
 use super::hooks::Names;
-use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{
+    AST, ASTFlags, Dynamic, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared,
+    Stmt,
+};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -49,19 +54,61 @@ impl ModuleResolver for Imports {
         path: &str,
         pos: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        if let Some(module) = self.names.borrow().pinned.get(path) {
+            return Ok(module.clone());
+        }
         let Some((name, text)) = self.find(source, path) else {
             return Err(EvalAltResult::ErrorModuleNotFound(path.into(), pos).into());
         };
-        let mut ast: AST = engine.compile(text).map_err(|error| {
-            EvalAltResult::ErrorInModule(name.clone(), Box::new(error.into()), pos)
-        })?;
-        ast.set_source(name.as_str());
-        let module = Module::eval_ast_as_new(Scope::new(), &ast, engine)
-            .map_err(|error| EvalAltResult::ErrorInModule(name.clone(), error, pos))?;
-        // Only those with a literal value: the others would have to be computed twice.
-        let constants = ast.iter_literal_variables(true, false);
-        let constants = constants.map(|(name, _, value)| (name.to_string(), value));
-        self.names.borrow_mut().remember(&ast, constants.collect());
-        Ok(module.into())
+        if let Some(read) = &mut self.names.borrow_mut().read {
+            read.push((PathBuf::from(&name), text.clone()));
+        }
+        let in_module = |error| EvalAltResult::ErrorInModule(name.clone(), error, pos);
+        let compiled = engine.compile(text).map_err(|e| in_module(e.into()))?;
+        let program = Program::evaluate(engine, compiled, &name).map_err(in_module)?;
+        self.names.borrow_mut().remember(&program);
+        Ok(program.module)
+    }
+}
+
+/// A script that was run once as a module: what it defines can be called from elsewhere.
+#[derive(Clone)]
+pub struct Program {
+    pub module: Shared<Module>,
+    pub ast: AST,
+    pub constants: BTreeMap<String, Dynamic>,
+}
+
+impl Program {
+    /// Runs what stands outside of functions, and takes in the values of the constants.
+    pub fn evaluate(engine: &Engine, mut ast: AST, name: &str) -> Answer<Self> {
+        ast.set_source(name);
+        let names: Vec<String> = ast.statements().iter().filter_map(constant).collect();
+        // A module keeps what it exports; then `module::NAME` is known outside, too.
+        let exports: String = names.iter().map(|name| format!("export {name};")).collect();
+        let whole = match names.is_empty() {
+            true => ast.clone(),
+            false => ast.merge(&engine.compile(exports)?),
+        };
+        let module = Module::eval_ast_as_new(Scope::new(), &whole, engine)?;
+        let known = names.into_iter().filter_map(|name| {
+            let value = module.get_var(&name)?;
+            Some((name, value))
+        });
+        Ok(Self {
+            constants: known.collect(),
+            module: module.into(),
+            ast,
+        })
+    }
+}
+
+/// The name of the constant that a statement makes.
+pub fn constant(statement: &Stmt) -> Option<String> {
+    match statement {
+        Stmt::Var(var, flags, _) if flags.contains(ASTFlags::CONSTANT) => {
+            Some(var.0.name.to_string())
+        }
+        _ => None,
     }
 }

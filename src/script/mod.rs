@@ -8,6 +8,7 @@ mod cache;
 mod completion;
 mod console;
 mod convert;
+mod curriculum;
 mod data;
 mod differentiate;
 pub mod docs;
@@ -20,6 +21,7 @@ mod host;
 mod imports;
 mod indexing;
 mod lists;
+mod live;
 mod lm;
 mod model;
 mod mx;
@@ -31,10 +33,12 @@ mod optimizer;
 mod plot;
 mod policy_loss;
 mod reward;
+mod rewards;
 mod rl;
 mod sampling;
 mod settings;
 mod sft;
+mod task;
 mod tensor;
 mod text;
 mod tokenizer;
@@ -46,7 +50,7 @@ pub use error::{ScriptError, hint};
 pub use help::{explain, kind_of};
 pub use hooks::Names;
 pub use host::Host;
-pub use imports::STDLIB;
+pub use imports::{STDLIB, constant};
 pub use plot::PlotValue;
 pub use tensor::Tensor;
 
@@ -92,6 +96,7 @@ pub fn engine(host: Host) -> Engine {
     plot::register(&mut engine);
     grpo::register(&mut engine);
     rl::register(&mut engine);
+    rewards::register(&mut engine);
     sft::register(&mut engine);
     engine
 }

@@ -17,7 +17,9 @@ use rhai::{Array as List, Dynamic, Engine, INT, Map, NativeCallContext};
 
 /// Registers the module.
 pub fn register(engine: &mut Engine) {
-    engine.register_static_module("rl", exported_module!(functions).into());
+    let mut module = exported_module!(functions);
+    module.set_sub_module("rewards", super::rewards::bindings());
+    engine.register_static_module("rl", module.into());
 }
 
 /// The settings of a loss.
@@ -107,6 +109,9 @@ mod functions {
     ///   once for all its completions), `gradient_accumulation_steps` 1 or `micro_batch_tokens` 0
     ///   (parts of a step), `gradient_checkpointing` false, `logprob_chunk_size` (0, by the
     ///   vocabulary; tokens in the head at once);
+    /// - **rewards that fail** or answer what is no score: `on_error` `"rollback"` (the version of a
+    ///   reward's script that scored before scores the batch, and what follows; where there is none, as
+    ///   `"abort"`, which ends the run), `"zero"` (the batch is worth 0) or `"skip"` (it is not scored);
     /// - **the run**: `max_steps`, `num_epochs` 1, `eval_steps`, `eval_dataset`, `save_steps`,
     ///   `save_total_limit` 3, `log_completions` true, `num_completions_to_print` 0 (a table every
     ///   `logging_steps` 10), `tensorboard` false, `seed` 42, `run_dir`.

@@ -3,7 +3,8 @@
 //! An import belongs to the session, not to the program that it stands in; and a constant must be
 //! known before the functions that use it are called.
 
-use rhai::{AST, ASTFlags, Expr, Module, Position, Stmt};
+use crate::script::constant;
+use rhai::{AST, Expr, Module, Position, Stmt};
 
 /// What a part ends with, if another follows: no script returns this by chance.
 pub const MARK: &str = "\u{1}the end of a part\u{1}";
@@ -42,15 +43,6 @@ pub fn parts(ast: &AST) -> Vec<Part> {
         parts.push(Part::Statements { ast, constant });
     }
     parts
-}
-
-fn constant(statement: &Stmt) -> Option<String> {
-    match statement {
-        Stmt::Var(var, flags, _) if flags.contains(ASTFlags::CONSTANT) => {
-            Some(var.0.name.to_string())
-        }
-        _ => None,
-    }
 }
 
 fn mark() -> Stmt {

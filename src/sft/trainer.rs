@@ -10,7 +10,9 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::nn::Params;
 use crate::text::{SharedModel, change};
-use crate::train::{Document, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
+use crate::train::{
+    DataId, Document, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped,
+};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -50,7 +52,7 @@ struct Task {
     documents: Vec<Document>,
     lengths: Vec<usize>,
     eval: Option<Vec<Document>>,
-    num_rows: usize,
+    data: DataId,
     per_epoch: u64,
     total: u64,
 }
@@ -143,9 +145,9 @@ impl SftTrainer {
 
     /// Everything of a run that can be wrong, before anything is trained.
     fn prepare(&mut self, dataset: &Dataset, observer: &mut dyn Observer) -> Result<Task> {
-        let num_rows = dataset.rows().len();
+        let data = DataId::of(dataset);
         if self.resumed {
-            self.position.check(num_rows)?;
+            self.position.check(data)?;
         }
         let mut take = |what: &str, dataset: &Dataset| -> Result<Vec<Document>> {
             let Encoded { documents, dropped } =
@@ -175,7 +177,7 @@ impl SftTrainer {
             documents,
             lengths,
             eval,
-            num_rows,
+            data,
             per_epoch,
             total,
         })
@@ -230,7 +232,7 @@ impl SftTrainer {
         drop(model);
         self.step += 1;
         self.num_tokens += tokens as u64;
-        self.position = Position::after(self.step, task.per_epoch, task.num_rows);
+        self.position = Position::after(self.step, task.per_epoch, task.data);
         let seconds = start.elapsed().as_secs_f64();
         // 2. Look at what was not learnt from. The step is taken, whatever comes of this.
         let evaluated = match &task.eval {

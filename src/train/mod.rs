@@ -23,5 +23,5 @@ pub use metrics::{Metrics, mean_and_std};
 pub use observer::{Observer, Progress, Quiet, stopped};
 pub use run_dir::RunDir;
 pub use settings::{OptimSettings, lora_config};
-pub use state::{Position, Restored, State, checkpoint_in};
+pub use state::{DataId, Position, Restored, State, checkpoint_in};
 pub use step::{Outcome, Stepper, loss_and_grads};

@@ -6,6 +6,7 @@
 use super::run_dir::RunDir;
 use super::{Metrics, Stepper};
 use crate::checkpoint::{self, ModelDir, restore_folder};
+use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::mlx::{self, Array};
 use crate::models::Qwen3;
@@ -27,8 +28,26 @@ pub struct Position {
     pub epoch: u64,
     /// Steps taken in the epoch.
     pub index: u64,
-    /// How many rows the dataset has, where the run has seen one.
-    pub dataset_length: Option<usize>,
+    /// What the run took its rows from, where it has seen that.
+    pub data: Option<DataId>,
+}
+
+/// What is known of the rows of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataId {
+    pub length: usize,
+    /// Differs where the rows do, as far as it looks at them.
+    pub fingerprint: u64,
+}
+
+impl DataId {
+    /// That of some rows.
+    pub fn of(source: &dyn Source) -> Self {
+        Self {
+            length: source.len(),
+            fingerprint: source.fingerprint(),
+        }
+    }
 }
 
 /// What a trainer keeps beside its model and its optimiser.
@@ -95,7 +114,8 @@ impl State {
             "data": {
                 "epoch": self.position.epoch,
                 "index": self.position.index,
-                "dataset_length": self.position.dataset_length,
+                "dataset_length": self.position.data.map(|data| data.length),
+                "fingerprint": self.position.data.map(|data| data.fingerprint),
             },
             "config": self.config,
             "extra": self.extra,
@@ -148,7 +168,12 @@ impl State {
                 position: Position {
                     epoch: data["epoch"].as_u64().unwrap_or(0),
                     index: data["index"].as_u64().unwrap_or(0),
-                    dataset_length: data["dataset_length"].as_u64().map(|n| n as usize),
+                    data: data["dataset_length"].as_u64().and_then(|length| {
+                        Some(DataId {
+                            length: length as usize,
+                            fingerprint: data["fingerprint"].as_u64()?,
+                        })
+                    }),
                 },
                 history: history.map(metrics_from_json).collect(),
                 config: json["config"].clone(),
@@ -177,29 +202,33 @@ impl Restored {
 
 impl Position {
     /// The position after a step of a run with so many steps an epoch.
-    pub fn after(step: u64, per_epoch: u64, dataset_length: usize) -> Self {
+    pub fn after(step: u64, per_epoch: u64, data: DataId) -> Self {
         let per_epoch = per_epoch.max(1);
         Self {
             epoch: step / per_epoch,
             index: step % per_epoch,
-            dataset_length: Some(dataset_length),
+            data: Some(data),
         }
     }
 
     /// An error if a run that began with another dataset is to go on with this one.
-    pub fn check(&self, dataset_length: usize) -> Result<()> {
-        match self.dataset_length {
-            Some(known) if known != dataset_length => Err(Error::value(
-                "dataset",
-                format!("{dataset_length} rows"),
-                &format!(
-                    "the {known} rows of the checkpoint that was resumed: its position, epoch {} step \
-                     {}, is a place in them",
-                    self.epoch, self.index
-                ),
-            )),
-            _ => Ok(()),
-        }
+    pub fn check(&self, data: DataId) -> Result<()> {
+        let Some(known) = self.data.filter(|known| *known != data) else {
+            return Ok(());
+        };
+        let others = match known.length == data.length {
+            true => "other rows, or in another order",
+            false => "rows",
+        };
+        Err(Error::value(
+            "dataset",
+            format!("{} {others}", data.length),
+            &format!(
+                "the {} rows of the checkpoint that was resumed: its position, epoch {} step {}, is \
+                 a place in them",
+                known.length, self.epoch, self.index
+            ),
+        ))
     }
 }
 
@@ -312,10 +341,16 @@ mod tests {
 
     #[test]
     fn another_dataset_is_refused_with_both_lengths() {
-        let position = Position::after(5, 4, 16);
+        let data = |length, fingerprint| DataId {
+            length,
+            fingerprint,
+        };
+        let position = Position::after(5, 4, data(16, 1));
         assert_eq!((position.epoch, position.index), (1, 1));
-        position.check(16).unwrap();
-        let error = position.check(17).unwrap_err().to_string();
+        position.check(data(16, 1)).unwrap();
+        let error = position.check(data(16, 2)).unwrap_err().to_string();
+        assert!(error.contains("16 other rows"), "{error}");
+        let error = position.check(data(17, 1)).unwrap_err().to_string();
         assert!(
             error.contains("17 rows") && error.contains("16 rows"),
             "{error}"

@@ -287,12 +287,12 @@ fn an_interrupt_between_micro_batches_changes_nothing() {
     let mut never = Stopping(u32::MAX);
     let mut whole = make(dir.path());
     whole
-        .train_with(&data, &mut rewards(Ids), &mut never, &mut Quiet)
+        .train_with(&mut data.clone(), &mut rewards(Ids), &mut never, &mut Quiet)
         .unwrap();
     let mut stopped = make(other.path());
     // The sixth micro-batch is the second of the second step.
     let mut loss = Stopping(6);
-    let report = stopped.train_with(&data, &mut rewards(Ids), &mut loss, &mut Quiet);
+    let report = stopped.train_with(&mut data.clone(), &mut rewards(Ids), &mut loss, &mut Quiet);
     interrupt::clear();
     let report = report.unwrap();
     assert!(report.interrupted);
@@ -300,12 +300,12 @@ fn an_interrupt_between_micro_batches_changes_nothing() {
     let mut resumed = make(other.path());
     resumed.resume(&report.checkpoint).unwrap();
     resumed
-        .train_with(&data, &mut rewards(Ids), &mut never, &mut Quiet)
+        .train_with(&mut data.clone(), &mut rewards(Ids), &mut never, &mut Quiet)
         .unwrap();
     same_weights(&whole, &resumed, 0.0, "resumed");
     // The stopped trainer itself can go on, too.
     stopped
-        .train_with(&data, &mut rewards(Ids), &mut never, &mut Quiet)
+        .train_with(&mut data.clone(), &mut rewards(Ids), &mut never, &mut Quiet)
         .unwrap();
     same_weights(&whole, &stopped, 0.0, "gone on");
 }
@@ -335,7 +335,7 @@ fn updates_that_are_not_finite_are_left_out_and_then_stop_the_run() {
     });
     let data = Dataset::new(rows(8));
     let mut loss = Broken(2);
-    let outcome = trainer.train_with(&data, &mut rewards(Ids), &mut loss, &mut Quiet);
+    let outcome = trainer.train_with(&mut data.clone(), &mut rewards(Ids), &mut loss, &mut Quiet);
     assert!(
         matches!(
             outcome,

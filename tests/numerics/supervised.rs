@@ -15,7 +15,7 @@ pub fn row(value: Value) -> Row {
     let Value::Object(fields) = value else {
         unreachable!()
     };
-    Row { fields }
+    Row::new(fields)
 }
 
 fn dataset(rows: impl IntoIterator<Item = Value>) -> Dataset {

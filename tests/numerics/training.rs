@@ -19,7 +19,7 @@ pub fn rows(n: usize) -> Vec<Row> {
             let Value::Object(fields) = json!({ "prompt": format!("{i}="), "answer": "7" }) else {
                 unreachable!()
             };
-            Row { fields }
+            Row::new(fields)
         })
         .collect()
 }

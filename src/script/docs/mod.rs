@@ -45,12 +45,13 @@ pub const MODULES: [(&str, &str); 11] = [
 ];
 
 /// Modules inside of modules.
-pub const SUB_MODULES: [(&str, &str); 5] = [
+pub const SUB_MODULES: [(&str, &str); 6] = [
     ("mx::fast", "The fused operations of transformers."),
     ("mx::fft", "Fourier transforms."),
     ("mx::linalg", "Linear algebra, computed on the CPU."),
     ("mx::random", "Random numbers, by key or by seed."),
     ("nn::init", "First values of parameters."),
+    ("rl::rewards", "Rewards to build from."),
 ];
 
 /// All entries, by place and name.

@@ -1,0 +1,301 @@
+//! Scripts whose functions are called from outside, and which may change meanwhile.
+//!
+//! The files are looked at when somebody asks, between steps: nothing watches them in the background.
+//! A changed script is read, compiled, run once, held against its contract and tried before it takes the
+//! place of the one before; whatever fails leaves that one where it is.
+
+use super::error::{Answer, ScriptError, callback, raise};
+use super::host::Host;
+use super::imports::Program;
+use crate::data::fingerprint;
+use crate::error::{Error, Result};
+use crate::rl::ScriptVersion;
+use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position, Scope};
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::SystemTime;
+
+/// A function that a script must have: its name, its parameters, and how it is written.
+pub type Contract = (&'static str, usize, &'static str);
+
+/// What is cheap to know of a file: when it was changed, its length, and which file it is.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+/// A script that somebody uses.
+pub struct LiveScript<'a> {
+    ctx: &'a NativeCallContext<'a>,
+    kept: Rc<RefCell<Kept>>,
+}
+
+/// What a session knows of a script, whoever uses it: its versions are counted, and one that served is
+/// there when the next cannot be used.
+pub struct Kept {
+    path: PathBuf,
+    now: Version,
+    /// The one before, to go back to.
+    before: Option<Version>,
+    /// The files as they were last looked at; those of a refused version, too.
+    files: Vec<Watched>,
+    count: u32,
+}
+
+#[derive(Clone)]
+struct Version {
+    program: Program,
+    script: ScriptVersion,
+}
+
+/// A file that a script was read from.
+#[derive(Clone)]
+struct Watched {
+    path: PathBuf,
+    stamp: Stamp,
+    text: String,
+}
+
+impl Watched {
+    fn has_changed(&self) -> bool {
+        stamp(&self.path) != self.stamp
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let data = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let id = std::os::unix::fs::MetadataExt::ino(&data);
+    #[cfg(not(unix))]
+    let id = 0;
+    Some((data.modified().ok()?, data.len(), id))
+}
+
+/// What came of a look at the files.
+pub enum Look {
+    Same,
+    /// Another version serves from here on.
+    New,
+    /// The files have changed, but cannot be used.
+    Refused(String),
+}
+
+impl<'a> LiveScript<'a> {
+    /// Reads a script and runs what stands outside of its functions. With `go_on`, a version that the
+    /// session knows serves until [`look`](Self::look) finds a better one.
+    ///
+    /// # Errors
+    /// The file's, the script's, and those of a script without the function of the contract.
+    pub fn open(
+        ctx: &'a NativeCallContext<'a>,
+        path: &Path,
+        contract: Contract,
+        go_on: bool,
+    ) -> Answer<Self> {
+        let names = Host::of(ctx).names;
+        let known = names.borrow().live.get(path).cloned();
+        if let Some(kept) = &known {
+            let is_same = !kept.borrow().files.iter().any(Watched::has_changed);
+            let serves = has(&kept.borrow().now.program, contract.0, contract.1);
+            if serves && (is_same || go_on) {
+                return Ok(Self { ctx, kept: kept.clone() });
+            }
+        }
+        let count = known.map_or(0, |kept| kept.borrow().count);
+        let (outcome, files) = read(ctx, path, contract, count + 1);
+        let kept = Kept {
+            path: path.to_path_buf(),
+            now: outcome?,
+            before: None,
+            files,
+            count: count + 1,
+        };
+        let kept = Rc::new(RefCell::new(kept));
+        let live = Self { ctx, kept: kept.clone() };
+        live.remember();
+        names.borrow_mut().live.insert(path.to_path_buf(), kept);
+        Ok(live)
+    }
+
+    /// The version that serves.
+    pub fn version(&self) -> ScriptVersion {
+        self.kept.borrow().now.script.clone()
+    }
+
+    /// Takes up a change of the script or of what it imports, if `probe` has nothing against it.
+    pub fn look(&self, contract: Contract, probe: &mut dyn FnMut(&Self) -> Result<()>) -> Look {
+        let (path, count) = {
+            let kept = self.kept.borrow();
+            if !kept.files.iter().any(Watched::has_changed) {
+                return Look::Same;
+            }
+            (kept.path.clone(), kept.count)
+        };
+        let is_being_written = std::fs::metadata(&path).map_or(true, |data| data.len() == 0);
+        if is_being_written {
+            // An editor is in the middle of it: look again next time.
+            return Look::Same;
+        }
+        let (outcome, files) = read(self.ctx, &path, contract, count + 1);
+        let old_files = std::mem::replace(&mut self.kept.borrow_mut().files, files);
+        let is_same = {
+            let kept = self.kept.borrow();
+            let pairs = kept.files.iter().zip(&old_files);
+            kept.files.len() == old_files.len() && pairs.into_iter().all(|(a, b)| a.text == b.text)
+        };
+        let new = match outcome {
+            _ if is_same => return Look::Same,
+            Ok(new) => new,
+            Err(error) => return Look::Refused(reason(&error)),
+        };
+        let old = std::mem::replace(&mut self.kept.borrow_mut().now, new);
+        self.remember();
+        if let Err(error) = probe(self) {
+            self.kept.borrow_mut().now = old;
+            self.remember();
+            return Look::Refused(match error {
+                Error::Callback(inner) => match inner.downcast::<ScriptError>() {
+                    Ok(script) => reason(&script.0),
+                    Err(other) => other.to_string(),
+                },
+                other => other.to_string(),
+            });
+        }
+        let mut kept = self.kept.borrow_mut();
+        kept.count += 1;
+        kept.before = Some(old);
+        Look::New
+    }
+
+    /// Goes back to the version before; false where there is none, or none any more.
+    pub fn roll_back(&self) -> bool {
+        let Some(old) = self.kept.borrow_mut().before.take() else {
+            return false;
+        };
+        self.kept.borrow_mut().now = old;
+        self.remember();
+        true
+    }
+
+    /// Whether the script has a function.
+    pub fn has(&self, name: &str, parameters: usize) -> bool {
+        has(&self.kept.borrow().now.program, name, parameters)
+    }
+
+    /// Calls a function of the script.
+    pub fn call(&self, name: &str, args: Vec<Dynamic>) -> Result<Dynamic> {
+        let program = self.kept.borrow().now.program.clone();
+        call(self.ctx, &program, name, args).map_err(callback)
+    }
+
+    fn remember(&self) {
+        let program = self.kept.borrow().now.program.clone();
+        Host::of(self.ctx).names.borrow_mut().remember(&program);
+    }
+}
+
+fn has(program: &Program, name: &str, parameters: usize) -> bool {
+    let mut functions = program.ast.iter_functions();
+    functions.any(|f| f.name == name && f.params.len() == parameters)
+}
+
+/// What is wrong with a script, and where.
+fn reason(error: &EvalAltResult) -> String {
+    match error {
+        EvalAltResult::ErrorRuntime(text, Position::NONE) => text.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Reads a version of a script, and the files that it came from whether or not it can be used.
+fn read(
+    ctx: &NativeCallContext,
+    path: &Path,
+    contract: Contract,
+    number: u32,
+) -> (Answer<Version>, Vec<Watched>) {
+    let names = Host::of(ctx).names;
+    let first = stamp(path);
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let error = raise(Error::io(path)(error), ctx.call_position());
+            return (Err(error), Vec::new());
+        }
+    };
+    let outer = names.borrow_mut().read.replace(Vec::new());
+    let program = evaluate(ctx, path, &text, contract);
+    let read = std::mem::replace(&mut names.borrow_mut().read, outer);
+    let mut files = vec![Watched {
+        path: path.to_path_buf(),
+        stamp: first,
+        text: text.clone(),
+    }];
+    for (path, text) in read.unwrap_or_default() {
+        // What was changed since it was read shows by its text at the next look.
+        let is_known = files.iter().any(|file| file.path == path);
+        if path.exists() && !is_known {
+            let stamp = stamp(&path);
+            files.push(Watched { path, stamp, text });
+        }
+    }
+    let whole: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
+    let hash = format!("{:016x}", fingerprint(whole.join("\0").as_bytes()));
+    let version = program.map(|program| Version {
+        program,
+        script: ScriptVersion { number, hash, text },
+    });
+    (version, files)
+}
+
+fn evaluate(
+    ctx: &NativeCallContext,
+    path: &Path,
+    text: &str,
+    (name, parameters, written): Contract,
+) -> Answer<Program> {
+    let engine = ctx.engine();
+    let at = ctx.call_position();
+    let ast = engine
+        .compile(text)
+        .map_err(|error| raise(Error::file(path, error), at))?;
+    let program = Program::evaluate(engine, ast, &path.display().to_string())?;
+    if !has(&program, name, parameters) {
+        let lacking = format!("it has no `{written}`");
+        return Err(raise(Error::file(path, lacking), at));
+    }
+    Ok(program)
+}
+
+/// Calls a function of a module. Rhai calls a module's functions from scripts only, so a script of one
+/// line makes the call; what the module imports and its constants are then in their place.
+fn call(
+    ctx: &NativeCallContext,
+    program: &Program,
+    name: &str,
+    args: Vec<Dynamic>,
+) -> Answer<Dynamic> {
+    let engine: &Engine = ctx.engine();
+    let source = program.ast.source().unwrap_or_default();
+    let key = format!("the script {source}");
+    let names = Host::of(ctx).names;
+    names
+        .borrow_mut()
+        .pinned
+        .insert(key.clone(), program.module.clone());
+    let mut scope = Scope::new();
+    let mut list = Vec::new();
+    for (i, arg) in args.into_iter().enumerate() {
+        list.push(format!("a{i}"));
+        scope.push_dynamic(format!("a{i}"), arg);
+    }
+    scope.push_constant("the_script", key.clone());
+    let line = format!(
+        "import the_script as script; script::{name}({})",
+        list.join(", ")
+    );
+    let answer = engine
+        .compile(line)
+        .map_err(Into::into)
+        .and_then(|line| engine.eval_ast_with_scope(&mut scope, &line));
+    names.borrow_mut().pinned.remove(&key);
+    answer
+}
