@@ -22,7 +22,7 @@ const HELP: &str = "\
 Type Rhai; the value of a line is shown, and kept as `ans`. A closing `;` hides it.
   :help        this text            :who    the variables
   :help NAME   what a name is       :quit   leave (also Ctrl-D)
-  :run FILE    run a script here
+  :run FILE    run a script here        :reload  what has changed of scripts and imports
 Ctrl-C stops what is running and keeps every value. Tab completes names.
 
 ";
@@ -34,6 +34,9 @@ pub fn run(session: Session) -> crate::Result<()> {
     println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
     let mut interrupted = false;
     loop {
+        for file in session.borrow_mut().news() {
+            println!("({file} has changed; :reload takes it up)");
+        }
         match editor.read()? {
             Line::Text(text) => {
                 interrupted = false;
@@ -87,6 +90,14 @@ fn help(name: &str, session: &Session) {
     }
 }
 
+fn reload(session: &mut Session) {
+    match session.reload() {
+        Ok(done) if done.is_empty() => println!("nothing has changed"),
+        Ok(done) => done.iter().for_each(|line| println!("{line}")),
+        Err(failure) => eprintln!("{}", failure.rendered),
+    }
+}
+
 /// Runs a command; false to leave.
 fn run_command(command: &str, session: &Rc<RefCell<Session>>) -> bool {
     let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
@@ -94,6 +105,7 @@ fn run_command(command: &str, session: &Rc<RefCell<Session>>) -> bool {
         "q" | "quit" | "exit" => return false,
         "help" | "h" | "?" => help(rest, &session.borrow()),
         "who" => println!("{}", session.borrow().variables().join("  ")),
+        "reload" => reload(&mut session.borrow_mut()),
         "run" => {
             let path = rest.trim();
             match std::fs::read_to_string(path) {

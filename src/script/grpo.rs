@@ -164,6 +164,15 @@ mod members {
     /// Trains on a dataset with a reward, until its steps are used up:
     /// `#{ steps, interrupted, stopped, first_reward, last_reward, seconds, run_dir, checkpoint }`.
     ///
+    /// A reward is a closure over the list of outputs, the name of a function, one of `rl::rewards::`,
+    /// the path of a script with `fn reward(outputs)`, or a list of those, each optionally as
+    /// `#{ name, reward, weight }`. It answers a list with a number, `()` (not scored) or a map of parts
+    /// for each output. A script is read again between steps when it, or what it imports, has changed;
+    /// a version that fails is refused and the one before goes on. Its `fn hooks(step, metrics)`, if it
+    /// has one, is called after each step and answers a map of what is to change, or nothing:
+    /// `learning_rate`, `max_completion_length`, settings of the draw and penalties (`temperature`,
+    /// `top_p`, ..), and `stop: true`, which ends the run.
+    ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
     /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });

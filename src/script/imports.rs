@@ -86,10 +86,11 @@ impl Program {
         let names: Vec<String> = ast.statements().iter().filter_map(constant).collect();
         // A module keeps what it exports; then `module::NAME` is known outside, too.
         let exports: String = names.iter().map(|name| format!("export {name};")).collect();
-        let whole = match names.is_empty() {
+        let mut whole = match names.is_empty() {
             true => ast.clone(),
             false => ast.merge(&engine.compile(exports)?),
         };
+        whole.set_source(name);
         let module = Module::eval_ast_as_new(Scope::new(), &whole, engine)?;
         let known = names.into_iter().filter_map(|name| {
             let value = module.get_var(&name)?;

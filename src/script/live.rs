@@ -48,14 +48,29 @@ struct Version {
 
 /// A file that a script was read from.
 #[derive(Clone)]
-struct Watched {
+pub struct Watched {
     path: PathBuf,
     stamp: Stamp,
     text: String,
 }
 
 impl Watched {
-    fn has_changed(&self) -> bool {
+    /// A file as it is now, and the text that was read from it.
+    pub fn new(path: &Path, text: &str) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            stamp: stamp(path),
+            text: text.to_string(),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is another file by now, as far as its date, length and identity tell.
+    pub fn has_changed(&self) -> bool {
         stamp(&self.path) != self.stamp
     }
 }
@@ -233,8 +248,7 @@ fn read(
         // What was changed since it was read shows by its text at the next look.
         let is_known = files.iter().any(|file| file.path == path);
         if path.exists() && !is_known {
-            let stamp = stamp(&path);
-            files.push(Watched { path, stamp, text });
+            files.push(Watched::new(&path, &text));
         }
     }
     let whole: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();

@@ -32,6 +32,7 @@ mod optim;
 mod optimizer;
 mod plot;
 mod policy_loss;
+mod ranges;
 mod reward;
 mod rewards;
 mod rl;
@@ -51,6 +52,7 @@ pub use help::{explain, kind_of};
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};
+pub use live::Watched;
 pub use plot::PlotValue;
 pub use tensor::Tensor;
 
@@ -73,6 +75,7 @@ pub fn engine(host: Host) -> Engine {
     });
     engine.set_default_tag(rhai::Dynamic::from(host));
     numbers::register(&mut engine);
+    ranges::register(&mut engine);
     tensor::register(&mut engine);
     operators::register(&mut engine);
     indexing::register(&mut engine);

@@ -7,6 +7,7 @@
 
 mod complete;
 mod failure;
+mod files;
 mod names;
 mod parts;
 
@@ -28,6 +29,7 @@ pub struct Session {
     /// Texts by name, for error messages.
     sources: HashMap<String, String>,
     cells: usize,
+    loaded: Vec<files::Loaded>,
 }
 
 /// The result of a cell.
@@ -50,6 +52,7 @@ impl Session {
             host,
             sources: HashMap::new(),
             cells: 0,
+            loaded: Vec::new(),
         }
     }
 
@@ -94,6 +97,7 @@ impl Session {
         interrupt::clear();
         tracing::debug!(name, bytes = source.len(), "evaluate");
         self.sources.insert(name.to_string(), source.to_string());
+        self.remember_script(name, source);
         let result = catch_unwind(AssertUnwindSafe(|| self.eval_parts(name, source)));
         self.compact();
         match result {
@@ -133,11 +137,7 @@ impl Session {
         for (i, part) in parts.into_iter().enumerate() {
             match part {
                 Part::Import { ast, alias } => {
-                    let module = Module::eval_ast_as_new(Scope::new(), &ast, &self.engine)?;
-                    if let Some(found) = module.get_sub_module(&alias) {
-                        self.engine
-                            .register_static_module(alias, found.clone().into());
-                    }
+                    self.import(ast, alias)?;
                     last = Dynamic::UNIT;
                 }
                 Part::Statements { ast, constant } => {

@@ -161,6 +161,24 @@ fn a_failing_reward_keeps_the_run() {
     );
 }
 
+#[test]
+fn scored_outputs_can_be_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!(
+        r#"let m = lm::qwen3(#{{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 }},
+            #{{ seed: 0, tokenizer: lm::char_tokenizer("01=") }});
+        let t = rl::grpo(m, #{{ num_generations: 2, max_completion_length: 2, run_dir: {:?} }});
+        t.step([#{{ prompt: "1=" }}], |outputs| outputs.map(|o| #{{ place: o.index, half: 0.5 }}));"#,
+        dir.path().display().to_string()
+    );
+    let asked = program(&["-e", &script]).env("DEBUG_REWARDS", "1").output().unwrap();
+    let said = err(&asked);
+    for part in ["output 1 of prompt 0", "prompt:     1=", "half 0.5, place 1", "total:      1.5"] {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+    assert!(!err(&run(&["-e", &script])).contains("total:"));
+}
+
 /// The main job, and the other scripts: what README promises of them.
 #[test]
 fn the_scripts_do_what_they_promise() {

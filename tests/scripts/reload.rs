@@ -262,25 +262,6 @@ const FAILS_LATER: &str = "
 
 #[test]
 fn a_version_that_fails_later_is_rolled_back() {
-    let mut run = Run::new(|_, _| ());
-    run.write("judge.rhai", &constant(1.0));
-    run.eval("let t = rl::grpo(model, settings); let large = [#{ prompt: \"1=\", number: 100 }];");
-    let rewards = "[
-        #{ name: \"file\", reward: path },
-        |outputs| outputs.map(|o| 0.5),
-    ]";
-    // Each call of `step` opens the script anew; within a run it is one reward.
-    run.eval(&format!(
-        "t = rl::grpo(model, settings);
-         let mixed = data::rows([data[0], data[1]] + large + large);
-         let seen = 0;
-         t.train(data.take(2), {rewards});"
-    ));
-    run.write("judge.rhai", FAILS_LATER);
-    let error = run.error("t.step(large, path)");
-    assert!(error.contains("a number too large"), "{error}");
-    drop(run);
-
     let mut run = Run::new(|folder, step| {
         if step == 1 {
             write(folder, "judge.rhai", FAILS_LATER);
@@ -308,6 +289,9 @@ fn a_version_that_fails_later_is_rolled_back() {
         run.notes
     );
     assert_eq!(run.said("a number too large"), 1);
+    // A new run on the file as it is begins with its version, and ends with its error.
+    let error = run.error("rl::grpo(model, settings).train(rows, path)");
+    assert!(error.contains("a number too large"), "{error}");
 }
 
 #[test]

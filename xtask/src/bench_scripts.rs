@@ -1,10 +1,11 @@
 //! `cargo xtask bench scripts`: a script of small array experiments against the same in Python's
-//! MLX, and what one bound operation costs beyond mlx-rs.
+//! MLX, a reward against the same in CPython, and what one bound operation costs beyond mlx-rs.
 
 use crate::Outcome;
 use crate::bench::{median, our_program, peer_python};
 use crate::shell::{output, root, step};
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
 
 const REPEATS: &str = "10";
@@ -17,23 +18,13 @@ const OPERATIONS: &str = "20000";
 pub fn run(python: Option<&str>) -> Outcome {
     let python = peer_python(python)?;
     let ours = step("building the benchmark", || our_program("scripts"))?;
-    let folder = root().join("xtask/bench");
-    let (mut us, mut peer) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let mut command = Command::new(&ours);
-        command.arg("run").arg(folder.join("arrays.rhai"));
-        let (seconds, found) = measured(command.arg(REPEATS))?;
-        us.extend(seconds);
-        let mut command = Command::new(&python);
-        command.arg(folder.join("arrays.py"));
-        let (seconds, theirs) = measured(command.args(["--repeat", REPEATS]))?;
-        peer.extend(seconds);
-        same(&found, &theirs)?;
+    println!("\nthe median of {ROUNDS} turns of {REPEATS}:\n");
+    println!("| script | mlx-repl | Python | ratio |\n|---|---|---|---|");
+    for name in ["arrays", "reward"] {
+        let (us, peer) = turns(&ours, &python, name)?;
+        let (us, peer) = (median(us) * 1e3, median(peer) * 1e3);
+        println!("| {name}.rhai | {us:.2} ms | {peer:.2} ms | {:.2} |", peer / us);
     }
-    let (us, peer) = (median(us) * 1e3, median(peer) * 1e3);
-    println!("\nxtask/bench/arrays.rhai, the median of {ROUNDS} turns of {REPEATS}:\n");
-    println!("| mlx-repl | Python's MLX | ratio |\n|---|---|---|");
-    println!("| {us:.1} ms | {peer:.1} ms | {:.2} |", peer / us);
     let text = output(Command::new(&ours).args(["overhead", OPERATIONS, "5"]))?;
     let rows: Value = serde_json::from_str(&text).map_err(|e| format!("`{text}`: {e}"))?;
     println!(
@@ -49,6 +40,24 @@ pub fn run(python: Option<&str>) -> Outcome {
         );
     }
     Ok(())
+}
+
+/// Seconds of a script here and of the same in Python, in turns.
+fn turns(ours: &Path, python: &Path, name: &str) -> Outcome<(Vec<f64>, Vec<f64>)> {
+    let folder = root().join("xtask/bench");
+    let (mut us, mut peer) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let mut command = Command::new(ours);
+        command.arg("run").arg(folder.join(format!("{name}.rhai")));
+        let (seconds, found) = measured(command.arg(REPEATS))?;
+        us.extend(seconds);
+        let mut command = Command::new(python);
+        command.arg(folder.join(format!("{name}.py")));
+        let (seconds, theirs) = measured(command.args(["--repeat", REPEATS]))?;
+        peer.extend(seconds);
+        same(&found, &theirs)?;
+    }
+    Ok((us, peer))
 }
 
 /// Seconds of the repeats, and what was computed.

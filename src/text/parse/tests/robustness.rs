@@ -1,6 +1,7 @@
 //! Any text has a reading, in linear time.
 
 use super::*;
+use proptest::strategy::Strategy;
 use std::time::{Duration, Instant};
 
 const LONG: &str = concat!(
@@ -151,5 +152,31 @@ fn deep_nesting_is_invalid_rather_than_fatal() {
             status(&format!("{{\"name\": \"f\", \"arguments\": {string}}}")),
             "invalid_json"
         );
+    }
+}
+
+proptest::proptest! {
+    /// What the fuzz target of tests/fuzz looks for, on a bounded number of texts.
+    #[test]
+    fn random_mixtures_have_a_reading(
+        parts in proptest::collection::vec(
+            proptest::prop_oneof![
+                proptest::sample::select(vec![
+                    "<think>", "</think>", "<tool_call>", "</tool_call>", "<name>", "</name>",
+                    "<arguments>", "</arguments>", "{\"name\": \"f\"", "\"arguments\": {", "}", "]", "[", ",",
+                    "\"", "\\", "```json\n", "null", "é", "<answer>", "</answer>", "1,234.5", "-",
+                ]).prop_map(String::from),
+                "\\PC{0,6}",
+            ],
+            0..40,
+        ),
+    ) {
+        let raw: String = parts.concat();
+        proptest::prop_assert_eq!(pieces(&raw), raw.clone());
+        let parsed = parse_completion(&raw);
+        for call in &parsed.tool_calls {
+            proptest::prop_assert!(call.status == CallStatus::Ok || call.error.is_some());
+        }
+        let _ = (crate::text::extract_number(&raw), xml_tag(&raw, "answer"));
     }
 }

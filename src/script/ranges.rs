@@ -1,0 +1,70 @@
+//! Ranges as lists: what is asked of a list is asked of `0..n` as well.
+
+use super::error::Answer;
+use rhai::plugin::*;
+use rhai::{Array as List, Dynamic, Engine, FnPtr, INT};
+use std::ops::{Range, RangeInclusive};
+
+/// Registers the functions.
+pub fn register(engine: &mut Engine) {
+    engine.register_global_module(exported_module!(members).into());
+}
+
+fn mapped(
+    ctx: &NativeCallContext,
+    numbers: impl Iterator<Item = INT>,
+    f: &FnPtr,
+) -> Answer<List> {
+    numbers.map(|i| f.call_raw(ctx, None, [i.into()])).collect()
+}
+
+#[export_module]
+mod members {
+    /// A list of what a closure makes of each number.
+    ///
+    /// ```rhai
+    /// assert_eq((0..3).map(|i| i * i), [0, 1, 4]);
+    /// ```
+    #[rhai_fn(global, name = "map", pure, return_raw)]
+    pub fn map_exclusive(
+        ctx: NativeCallContext,
+        range: &mut Range<INT>,
+        f: FnPtr,
+    ) -> Answer<List> {
+        mapped(&ctx, range.clone(), &f)
+    }
+
+    /// A list of what a closure makes of each number, the last one too.
+    ///
+    /// ```rhai
+    /// assert_eq((1..=3).map(|i| i * 10), [10, 20, 30]);
+    /// ```
+    #[rhai_fn(global, name = "map", pure, return_raw)]
+    pub fn map_inclusive(
+        ctx: NativeCallContext,
+        range: &mut RangeInclusive<INT>,
+        f: FnPtr,
+    ) -> Answer<List> {
+        mapped(&ctx, range.clone(), &f)
+    }
+
+    /// The numbers of a range as a list.
+    ///
+    /// ```rhai
+    /// assert_eq((0..3).to_array(), [0, 1, 2]);
+    /// ```
+    #[rhai_fn(global, name = "to_array", pure)]
+    pub fn exclusive_list(range: &mut Range<INT>) -> List {
+        range.clone().map(Dynamic::from).collect()
+    }
+
+    /// The numbers of a range as a list, the last one too.
+    ///
+    /// ```rhai
+    /// assert_eq((1..=3).to_array(), [1, 2, 3]);
+    /// ```
+    #[rhai_fn(global, name = "to_array", pure)]
+    pub fn inclusive_list(range: &mut RangeInclusive<INT>) -> List {
+        range.clone().map(Dynamic::from).collect()
+    }
+}

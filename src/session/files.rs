@@ -1,0 +1,118 @@
+//! The files that a session was built from, which may have changed since.
+
+use super::{Failure, Session};
+use crate::script::Watched;
+use rhai::{AST, EvalAltResult, Module, Scope};
+use std::path::Path;
+
+/// A script that was run in the session, or a module that was imported into it.
+pub(super) struct Loaded {
+    what: What,
+    files: Vec<Watched>,
+    /// The change was spoken of.
+    told: bool,
+}
+
+enum What {
+    Script(String),
+    Import { ast: AST, alias: String },
+}
+
+impl Loaded {
+    fn has_changed(&self) -> bool {
+        self.files.iter().any(Watched::has_changed)
+    }
+}
+
+impl Session {
+    /// Notes that a script's text was run, if it is a file's.
+    pub(super) fn remember_script(&mut self, name: &str, text: &str) {
+        let path = Path::new(name);
+        if !path.is_file() {
+            return;
+        }
+        let is_same = |l: &Loaded| matches!(&l.what, What::Script(known) if known == name);
+        self.loaded.retain(|loaded| !is_same(loaded));
+        self.loaded.push(Loaded {
+            what: What::Script(name.to_string()),
+            files: vec![Watched::new(path, text)],
+            told: false,
+        });
+    }
+
+    /// Imports a module under a name that every later cell knows.
+    pub(super) fn import(&mut self, ast: AST, alias: String) -> Result<(), Box<EvalAltResult>> {
+        let names = self.host.names.clone();
+        let outer = names.borrow_mut().read.replace(Vec::new());
+        let module = Module::eval_ast_as_new(Scope::new(), &ast, &self.engine);
+        let read = std::mem::replace(&mut names.borrow_mut().read, outer);
+        let read = read.unwrap_or_default().into_iter();
+        let files = read.map(|(path, text)| Watched::new(&path, &text));
+        let files: Vec<Watched> = files.filter(|file| file.path().is_file()).collect();
+        if let Some(found) = module?.get_sub_module(&alias) {
+            let found = found.clone();
+            self.engine.register_static_module(&alias, found.into());
+        }
+        let is_same = |l: &Loaded| matches!(&l.what, What::Import { alias: known, .. } if *known == alias);
+        self.loaded.retain(|loaded| !is_same(loaded));
+        if !files.is_empty() {
+            self.loaded.push(Loaded {
+                what: What::Import { ast, alias },
+                files,
+                told: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Files that have changed since they were run or imported, and were not spoken of yet.
+    pub fn news(&mut self) -> Vec<String> {
+        let new = self.loaded.iter_mut().filter(|l| !l.told && l.has_changed());
+        let told = new.flat_map(|loaded| {
+            loaded.told = true;
+            let changed = loaded.files.iter().filter(|file| file.has_changed());
+            changed.map(|file| file.path().display().to_string()).collect::<Vec<_>>()
+        });
+        let mut files: Vec<String> = told.collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// Runs scripts and imports modules again whose files have changed; what was done.
+    ///
+    /// # Errors
+    /// Those of the scripts; what comes after the first stays as it was.
+    pub fn reload(&mut self) -> Result<Vec<String>, Failure> {
+        let (changed, same): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.loaded).into_iter().partition(Loaded::has_changed);
+        self.loaded = same;
+        let mut done = Vec::new();
+        let mut rest = changed.into_iter();
+        while let Some(loaded) = rest.next() {
+            let result = match &loaded.what {
+                What::Script(name) => match std::fs::read_to_string(name) {
+                    Ok(text) => {
+                        done.push(format!("{name}: run again"));
+                        self.eval(name, &text).map(drop)
+                    }
+                    Err(error) => {
+                        done.push(format!("{name}: {error}"));
+                        Ok(())
+                    }
+                },
+                What::Import { ast, alias } => {
+                    done.push(format!("{alias}: imported again"));
+                    let again = self.import(ast.clone(), alias.clone());
+                    again.map_err(|error| self.failure("import", &error))
+                }
+            };
+            if let Err(failure) = result {
+                self.loaded.push(loaded);
+                self.loaded.extend(rest);
+                return Err(failure);
+            }
+        }
+        Ok(done)
+    }
+}
