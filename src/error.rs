@@ -101,6 +101,16 @@ pub enum Error {
     #[error("tokenizer: {0}")]
     Tokenizer(String),
 
+    /// A pattern of code that cannot be searched for.
+    #[error(
+        "pattern `{pattern}` ({language}): {reason}. A pattern is one piece of code, with $NAME for a node and $$$NAME for several"
+    )]
+    Pattern {
+        pattern: String,
+        language: &'static str,
+        reason: String,
+    },
+
     // ----- training
     /// A row of a dataset that cannot be used.
     #[error("row {row}: {reason}")]

@@ -3,6 +3,7 @@
 //! The rooms, lowest first; a room imports only from those above it in this list
 //! (`docs/architecture.md` says what each is for).
 
+pub mod ast_grep;
 pub mod cache;
 pub mod checkpoint;
 pub mod cli;

@@ -3,6 +3,7 @@
 //! A binding converts and maps errors; it computes nothing.
 
 mod asserts;
+mod ast_grep;
 mod bind;
 mod cache;
 mod completion;
@@ -93,6 +94,7 @@ pub fn engine(host: Host) -> Engine {
     cache::register(&mut engine);
     completion::register(&mut engine);
     text::register(&mut engine);
+    ast_grep::register(&mut engine);
     lm::register(&mut engine);
     sampling::register(&mut engine);
     data::register(&mut engine);

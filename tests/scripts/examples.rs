@@ -1,6 +1,6 @@
 //! Every `rhai` example in doc comments and documents runs; README's session is replayed.
 
-use crate::support::{recorded, root, session};
+use crate::support::{recorded, root, run, session};
 use mlx_repl::script::docs::{Index, pages};
 use std::path::Path;
 
@@ -121,6 +121,22 @@ fn stdlib_and_scripts_compile() {
             panic!("{}", failure.rendered);
         }
     }
+}
+
+/// A step of each kind; what it reaches in its hundreds of steps stands in the script.
+#[test]
+fn the_script_of_ast_grep_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let run_dir = dir.path().join("run").display().to_string();
+    let args = ["--warmup", "1", "--steps", "1", "--run", &run_dir].map(String::from);
+    let path = root().join("scripts/ast_grep_grpo.rhai");
+    if let Err(text) = run(&path, &args) {
+        panic!("{text}");
+    }
+    assert!(dir.path().join("run/metrics.csv").is_file());
+    let args = ["--steps"].map(String::from);
+    let text = run(&path, &args).unwrap_err();
+    assert!(text.contains("--steps needs a value"), "{text}");
 }
 
 /// The transcript in the README: lines after `> ` are typed, the others are what is shown.

@@ -18,7 +18,11 @@ use rhai::Engine;
 use std::collections::{BTreeMap, HashSet};
 
 /// The modules that are there without an import, and what is in them.
-pub const MODULES: [(&str, &str); 11] = [
+pub const MODULES: [(&str, &str); 12] = [
+    (
+        "ast_grep",
+        "Code found by the shape of its syntax tree: patterns in five languages.",
+    ),
     ("cache", "Keys and values of past tokens, and their files."),
     ("data", "Rows for training: from csv, jsonl or a script."),
     ("lm", "Language models and tokenizers."),
