@@ -133,6 +133,9 @@ impl GrpoTrainer {
         for reward in rewards {
             if let Some(script) = reward.script() {
                 run.keep_script(&script.hash, &script.text)?;
+                for (name, text) in &script.imports {
+                    run.keep_script(&format!("{}-{name}", script.hash), text)?;
+                }
                 versions.insert(reward.name().to_string(), script.hash.into());
             }
         }

@@ -69,6 +69,8 @@ pub struct ScriptVersion {
     /// Of its text and of what it imports.
     pub hash: String,
     pub text: String,
+    /// Name and text of every file that it imports.
+    pub imports: Vec<(String, String)>,
 }
 
 /// What happens when a reward fails on a batch, or answers what is no score.
@@ -168,11 +170,12 @@ impl Scores {
         };
         for reward in rewards {
             let name = reward.name().to_string();
+            let taken: Vec<String> = scores.parts.iter().map(|(part, _)| part.clone()).collect();
             for (index, answer) in answers(&mut **reward, outputs, on_error, notes)?
                 .into_iter()
                 .enumerate()
             {
-                let value = scores.take(&name, index, answer);
+                let value = scores.take(&name, index, answer, &taken);
                 scores.values[index].push(value);
             }
         }
@@ -237,19 +240,30 @@ impl Scores {
         values.iter().flatten().copied()
     }
 
-    /// Adds a checked answer; what it is worth.
-    fn take(&mut self, name: &str, index: usize, answer: Score) -> Option<f64> {
+    /// Adds a checked answer; what it is worth. Parts of the names that other rewards have taken are
+    /// told from theirs.
+    fn take(
+        &mut self,
+        name: &str,
+        index: usize,
+        answer: Score,
+        taken: &[String],
+    ) -> Option<f64> {
+        let own = |part: &str| match taken.iter().any(|known| known == part) {
+            true => format!("{name}.{part}"),
+            false => part.to_string(),
+        };
         match answer {
             Score::Unscorable => None,
             Score::Value(value) => {
-                self.part(name)[index] = Some(value);
+                self.part(&own(name))[index] = Some(value);
                 Some(value)
             }
             Score::Parts(parts) => {
                 let mut sum = 0.0;
                 for (part, value) in parts {
                     sum += value;
-                    let place = &mut self.part(&part)[index];
+                    let place = &mut self.part(&own(&part))[index];
                     *place = Some(place.unwrap_or(0.0) + value);
                 }
                 Some(sum)

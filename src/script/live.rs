@@ -253,9 +253,19 @@ fn read(
     }
     let whole: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
     let hash = format!("{:016x}", fingerprint(whole.join("\0").as_bytes()));
+    let imports = files.iter().skip(1).map(|file| {
+        let name = file.path.file_stem().unwrap_or_default();
+        (name.to_string_lossy().into_owned(), file.text.clone())
+    });
+    let imports = imports.collect();
     let version = program.map(|program| Version {
         program,
-        script: ScriptVersion { number, hash, text },
+        script: ScriptVersion {
+            number,
+            hash,
+            text,
+            imports,
+        },
     });
     (version, files)
 }

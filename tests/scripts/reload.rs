@@ -228,6 +228,8 @@ fn imports_count_and_functions_see_them() {
         "{:?}",
         run.notes
     );
+    let kept = std::fs::read_dir(run.folder.path().join("run/scripts")).unwrap();
+    assert_eq!(kept.count(), 4, "both versions of both files");
 }
 
 #[test]

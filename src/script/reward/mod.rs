@@ -178,13 +178,15 @@ fn scores(name: &str, answer: &Dynamic) -> Result<Vec<Score>> {
                 let found = super::convert::brief(item);
                 wrong(format!("output {i} got {found} ({})", item.type_name()))
             })?;
-            let parts: Option<Vec<(String, f64)>> = parts
-                .iter()
-                .map(|(part, value)| Some((part.to_string(), float(value)?)))
-                .collect();
-            parts
-                .map(Score::Parts)
-                .ok_or_else(|| wrong(format!("a part of output {i} is no number")))
+            let part = |(part, value): (&rhai::Identifier, &Dynamic)| match float(value) {
+                Some(number) => Ok((part.to_string(), number)),
+                None => {
+                    let found = super::convert::brief(value);
+                    let kind = value.type_name();
+                    Err(wrong(format!("`{part}` of output {i} is {found} ({kind})")))
+                }
+            };
+            parts.iter().map(part).collect::<Result<_>>().map(Score::Parts)
         })
         .collect()
 }
