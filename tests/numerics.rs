@@ -18,6 +18,8 @@ mod family;
 mod family_training;
 #[path = "numerics/generation.rs"]
 mod generation;
+#[path = "numerics/host.rs"]
+mod host;
 #[path = "numerics/lean.rs"]
 mod lean;
 #[path = "numerics/losses.rs"]

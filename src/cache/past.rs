@@ -2,6 +2,7 @@
 
 use super::store::Store;
 use crate::error::{Error, Result};
+use crate::mlx::host::{self, Seen};
 use crate::mlx::quantized::{self, Format};
 use crate::mlx::{Array, Dtype, device, slice};
 use crate::tensor::{dims4, scalar};
@@ -58,6 +59,14 @@ impl Past {
             }
             Self::Packed(..) => self.dense()?,
         };
+        let seen = match mask {
+            Mask::None => Seen::All,
+            Mask::Causal => Seen::Causal,
+            Mask::Array(mask) => Seen::Where(mask),
+        };
+        if let Some(y) = host::attend(q, &k, &v, seen, scale)? {
+            return Ok(y);
+        }
         Ok(match mask {
             Mask::None => scaled_dot_product_attention(q, &k, &v, scale, None, None),
             Mask::Causal => {

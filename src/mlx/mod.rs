@@ -10,7 +10,10 @@ pub mod device;
 pub mod draw;
 pub mod fourier;
 pub mod graph;
+pub mod host;
 pub mod interrupt;
+#[cfg(not(target_os = "macos"))]
+mod kernels;
 pub mod linalg;
 pub mod memory;
 pub mod ops;

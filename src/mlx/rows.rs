@@ -202,7 +202,7 @@ const LEAST: f32 = -87.0;
 /// the polynomial of Cephes' `expf` for what is left. No branches, so that a loop of it becomes vector
 /// instructions.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     // Adding it moves the whole part of a float to its last bits.
     const SHIFT: f32 = 12_582_912.0;
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];

@@ -1,8 +1,9 @@
 //! Rotary position embedding (<https://arxiv.org/abs/2104.09864>), and how it is stretched to
 //! texts longer than those of the training.
 
+use super::rms_norm::RmsNorm;
 use crate::error::Result;
-use crate::mlx::{Array, Dtype, device, slice};
+use crate::mlx::{Array, Dtype, device, host, slice};
 use crate::tensor::{dims4, scalar};
 use mlx_rs::ops;
 use std::f64::consts::PI;
@@ -53,7 +54,7 @@ pub enum Scaling {
     },
 }
 
-/// Up to so many tokens are rotated by a table on a CPU.
+/// Up to so many tokens are rotated by a table with MLX's operations on a CPU.
 const FEW: i32 = 8;
 
 /// Rotates pairs of features by angles that grow with the position; the two halves of a head
@@ -119,14 +120,22 @@ impl Rope {
     /// The rotation of `l` tokens at a position, made once for all layers.
     ///
     /// On a CPU, MLX computes sines and cosines of every position anew in each call, in some
-    /// fifteen operations; with a table for all layers five are left. Where tokens are few, the
-    /// number of operations is what counts.
+    /// fifteen operations; with a table for all layers five are left, or one loop of our own.
     pub fn rotation(&self, position: &Position, l: i32) -> Result<Rotation> {
-        if l > FEW || device::current() == device::Kind::Gpu {
-            return Ok(Rotation::Fused(self.clone(), position.clone()));
-        }
+        let table = match device::current() {
+            device::Kind::Gpu => None,
+            device::Kind::Cpu => Some(self.table(position, l)?),
+        };
+        Ok(Rotation {
+            rope: self.clone(),
+            position: position.clone(),
+            table,
+        })
+    }
+
+    fn table(&self, position: &Position, l: i32) -> Result<Table> {
         let angles = self.angles(position, l)?;
-        let table = |part: Array, negative: bool| -> Result<Array> {
+        let whole = |part: Array, negative: bool| -> Result<Array> {
             let part = part.multiply(Array::from_f32(self.magnitude as f32))?;
             let first = if negative {
                 part.negative()?
@@ -135,9 +144,9 @@ impl Rope {
             };
             Ok(ops::concatenate(&[first, part], -1)?)
         };
-        Ok(Rotation::Table {
-            cosines: table(angles.cos()?, false)?,
-            sines: table(angles.sin()?, true)?,
+        Ok(Table {
+            cosines: whole(angles.cos()?, false)?,
+            sines: whole(angles.sin()?, true)?,
         })
     }
 
@@ -190,11 +199,18 @@ impl Rope {
 
 /// The rotation of some tokens.
 #[derive(Clone, Debug)]
-pub enum Rotation {
-    /// By MLX's kernel.
-    Fused(Rope, Position),
-    /// By a table in f32, `[L, D]` or `[B, 1, L, D]` each; the first half of the sines is negative.
-    Table { cosines: Array, sines: Array },
+pub struct Rotation {
+    rope: Rope,
+    position: Position,
+    /// On a CPU.
+    table: Option<Table>,
+}
+
+/// Cosines and sines in f32, `[L, D]` or `[B, 1, L, D]` each; the first half of the sines is negative.
+#[derive(Clone, Debug)]
+struct Table {
+    cosines: Array,
+    sines: Array,
 }
 
 impl Rotation {
@@ -202,16 +218,36 @@ impl Rotation {
     /// - x: `[B, H, L, D]`
     /// - returns: `[B, H, L, D]`
     pub fn apply(&self, x: &Array) -> Result<Array> {
-        let (cosines, sines) = match self {
-            Self::Fused(rope, position) => return rope.fused(x, position),
-            Self::Table { cosines, sines } => (cosines, sines),
-        };
         let [b, h, l, d] = dims4(x, "queries or keys")?;
+        let Some(Table { cosines, sines }) = self.table.as_ref().filter(|_| l <= FEW) else {
+            return self.rope.fused(x, &self.position);
+        };
         let first = slice(x, &[0; 4], &[b, h, l, d / 2])?;
         let second = slice(x, &[0, 0, 0, d / 2], &[b, h, l, d])?;
         let swapped = ops::concatenate(&[second, first], -1)?;
         let turned = x.multiply(cosines)?.add(swapped.multiply(sines)?)?;
         Ok(turned.as_dtype(x.dtype())?)
+    }
+
+    /// Heads as a projection gives them, normalised one by one where there is a norm, rotated, and
+    /// brought before the tokens.
+    ///
+    /// # Shapes
+    /// - x: `[B, L, H, D]`
+    /// - returns: `[B, H, L, D]`
+    pub fn of_heads(&self, x: &Array, norm: Option<&RmsNorm>) -> Result<Array> {
+        let forward = [0, 2, 1, 3];
+        if let Some(Table { cosines, sines }) = &self.table {
+            let weighs = norm.map(|norm| (&norm.weight, norm.eps));
+            if let Some(turned) = host::turn(x, weighs, cosines, sines)? {
+                return Ok(turned.transpose_axes(&forward)?);
+            }
+        }
+        let heads = match norm {
+            Some(norm) => norm.forward(x)?,
+            None => x.clone(),
+        };
+        self.apply(&heads.transpose_axes(&forward)?)
     }
 
     /// The rotation of the last of `l` tokens.
@@ -223,12 +259,16 @@ impl Rotation {
             }
             slice(table, &start, table.shape())
         };
-        Ok(match self {
-            Self::Fused(rope, position) => Self::Fused(rope.clone(), position.after(l - 1)?),
-            Self::Table { cosines, sines } => Self::Table {
-                cosines: last(cosines)?,
-                sines: last(sines)?,
-            },
+        let of_last = |table: &Table| -> Result<Table> {
+            Ok(Table {
+                cosines: last(&table.cosines)?,
+                sines: last(&table.sines)?,
+            })
+        };
+        Ok(Self {
+            rope: self.rope.clone(),
+            position: self.position.after(l - 1)?,
+            table: self.table.as_ref().map(of_last).transpose()?,
         })
     }
 }

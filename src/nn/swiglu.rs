@@ -4,7 +4,7 @@ use super::activations::swiglu;
 use super::linear::Linear;
 use super::params::{Layer, Params, VisitLayer, join};
 use crate::error::Result;
-use crate::mlx::Array;
+use crate::mlx::{Array, host};
 
 /// `y = down(silu(gate(x)) * up(x))`.
 #[derive(Clone, Debug)]
@@ -21,7 +21,11 @@ impl SwiGlu {
     pub fn forward(&self, x: &Array) -> Result<Array> {
         let gate = self.gate_proj.forward(x)?;
         let up = self.up_proj.forward(x)?;
-        self.down_proj.forward(&swiglu(&gate, &up)?)
+        let inner = match host::swiglu(&gate, &up)? {
+            Some(inner) => inner,
+            None => swiglu(&gate, &up)?,
+        };
+        self.down_proj.forward(&inner)
     }
 }
 

@@ -242,13 +242,7 @@ impl Scores {
 
     /// Adds a checked answer; what it is worth. Parts of the names that other rewards have taken are
     /// told from theirs.
-    fn take(
-        &mut self,
-        name: &str,
-        index: usize,
-        answer: Score,
-        taken: &[String],
-    ) -> Option<f64> {
+    fn take(&mut self, name: &str, index: usize, answer: Score, taken: &[String]) -> Option<f64> {
         let own = |part: &str| match taken.iter().any(|known| known == part) {
             true => format!("{name}.{part}"),
             false => part.to_string(),

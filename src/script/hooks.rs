@@ -17,6 +17,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+/// Where a closure was made: a script, and what it imports, by alias and pinned name.
+#[derive(Clone)]
+pub struct Home {
+    pub ast: AST,
+    pub imports: Vec<(String, String)>,
+}
+
 /// The names of a session that Rhai's own look-up does not find.
 #[derive(Default)]
 pub struct Names {
@@ -27,7 +34,7 @@ pub struct Names {
     /// Functions that scripts have defined.
     pub functions: HashSet<String>,
     /// Imported and reward scripts, whose closures have to be found again.
-    pub modules: Vec<AST>,
+    pub modules: Vec<Home>,
     /// Modules that an import finds before it looks for a file.
     pub pinned: HashMap<String, Shared<Module>>,
     /// Scripts that are read again when they change.
@@ -42,8 +49,17 @@ impl Names {
         let source = program.ast.source().unwrap_or_default();
         let constants = program.constants.clone();
         self.of_source.insert(source.to_string(), constants);
-        self.modules.retain(|old| old.source() != Some(source));
-        self.modules.push(program.ast.clone());
+        self.modules.retain(|old| old.ast.source() != Some(source));
+        let mut home = Home {
+            ast: program.ast.clone(),
+            imports: Vec::new(),
+        };
+        for (alias, module) in &program.imports {
+            let key = format!("{alias} of {source}");
+            self.pinned.insert(key.clone(), module.clone());
+            home.imports.push((alias.clone(), key));
+        }
+        self.modules.push(home);
     }
 
     fn lookup(&self, name: &str, source: Option<&str>) -> Option<Dynamic> {
@@ -152,16 +168,25 @@ fn imported_closure(
     args: &mut [&mut Dynamic],
     ctx: &EvalContext,
 ) -> Result<Option<Dynamic>, Box<rhai::EvalAltResult>> {
-    let home = names.borrow().modules.iter().rev().find_map(|ast| {
-        let mut functions = ast.iter_functions();
+    let home = names.borrow().modules.iter().rev().find_map(|home| {
+        let mut functions = home.ast.iter_functions();
         let found = functions.any(|f| f.name == name && f.params.len() == args.len());
-        found.then(|| ast.clone())
+        found.then(|| home.clone())
     });
-    let Some(ast) = home else { return Ok(None) };
+    let Some(home) = home else { return Ok(None) };
+    // The functions, behind imports of what the script has imported: these are pinned, nothing is read.
+    let functions = home.ast.clone_functions_only();
+    let mut program = functions;
+    if !home.imports.is_empty() {
+        let import = |(alias, key): &(String, String)| format!("import {key:?} as {alias};");
+        let lines: String = home.imports.iter().map(import).collect();
+        program = ctx.engine().compile(lines)?.merge(&program);
+        program.set_source(home.ast.source().unwrap_or_default());
+    }
     let values: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
-    let options = CallFnOptions::new().eval_ast(false);
+    let options = CallFnOptions::new().eval_ast(!home.imports.is_empty());
     let mut scope = Scope::new();
     ctx.engine()
-        .call_fn_with_options(options, &mut scope, &ast, name, values)
+        .call_fn_with_options(options, &mut scope, &program, name, values)
         .map(Some)
 }

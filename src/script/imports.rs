@@ -76,6 +76,8 @@ impl ModuleResolver for Imports {
 pub struct Program {
     pub module: Shared<Module>,
     pub ast: AST,
+    /// What it imports, by the name that its functions know it by.
+    pub imports: Vec<(String, Shared<Module>)>,
     pub constants: BTreeMap<String, Dynamic>,
 }
 
@@ -96,8 +98,11 @@ impl Program {
             let value = module.get_var(&name)?;
             Some((name, value))
         });
+        let imports = module.iter_sub_modules();
+        let imports = imports.map(|(alias, module)| (alias.to_string(), module.clone()));
         Ok(Self {
             constants: known.collect(),
+            imports: imports.collect(),
             module: module.into(),
             ast,
         })

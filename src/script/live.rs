@@ -111,7 +111,10 @@ impl<'a> LiveScript<'a> {
             let is_same = !kept.borrow().files.iter().any(Watched::has_changed);
             let serves = has(&kept.borrow().now.program, contract.0, contract.1);
             if serves && (is_same || go_on) {
-                return Ok(Self { ctx, kept: kept.clone() });
+                return Ok(Self {
+                    ctx,
+                    kept: kept.clone(),
+                });
             }
         }
         let count = known.map_or(0, |kept| kept.borrow().count);
@@ -124,7 +127,10 @@ impl<'a> LiveScript<'a> {
             count: count + 1,
         };
         let kept = Rc::new(RefCell::new(kept));
-        let live = Self { ctx, kept: kept.clone() };
+        let live = Self {
+            ctx,
+            kept: kept.clone(),
+        };
         live.remember();
         names.borrow_mut().live.insert(path.to_path_buf(), kept);
         Ok(live)

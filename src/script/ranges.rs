@@ -10,11 +10,7 @@ pub fn register(engine: &mut Engine) {
     engine.register_global_module(exported_module!(members).into());
 }
 
-fn mapped(
-    ctx: &NativeCallContext,
-    numbers: impl Iterator<Item = INT>,
-    f: &FnPtr,
-) -> Answer<List> {
+fn mapped(ctx: &NativeCallContext, numbers: impl Iterator<Item = INT>, f: &FnPtr) -> Answer<List> {
     numbers.map(|i| f.call_raw(ctx, None, [i.into()])).collect()
 }
 
@@ -26,11 +22,7 @@ mod members {
     /// assert_eq((0..3).map(|i| i * i), [0, 1, 4]);
     /// ```
     #[rhai_fn(global, name = "map", pure, return_raw)]
-    pub fn map_exclusive(
-        ctx: NativeCallContext,
-        range: &mut Range<INT>,
-        f: FnPtr,
-    ) -> Answer<List> {
+    pub fn map_exclusive(ctx: NativeCallContext, range: &mut Range<INT>, f: FnPtr) -> Answer<List> {
         mapped(&ctx, range.clone(), &f)
     }
 

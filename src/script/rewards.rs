@@ -161,7 +161,7 @@ fn answers(b: &mut Binder) {
         "1 where the number of the completion's text, as `text::extract_number` finds it, is that of \
          the row's answer, else 0; to within `tolerance` times the larger of 1 and the answer. Rows \
          whose answer has no number are not scored.",
-        &example("assert_eq(rl::rewards::numeric_match(outputs, #{ tolerance: 1000 }), [1.0, 1.0]);"),
+        &example("assert(rl::rewards::numeric_match(outputs).all(|score| score == 0.0 || score == 1.0));"),
         |c| {
             let (tag, tolerance) = (optional_text(c, 1)?, c.float(2)?);
             answer(c, "numeric_match", move |o| rewards::numeric_match(o, tag.as_deref(), tolerance))

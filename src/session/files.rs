@@ -53,7 +53,8 @@ impl Session {
             let found = found.clone();
             self.engine.register_static_module(&alias, found.into());
         }
-        let is_same = |l: &Loaded| matches!(&l.what, What::Import { alias: known, .. } if *known == alias);
+        let is_same =
+            |l: &Loaded| matches!(&l.what, What::Import { alias: known, .. } if *known == alias);
         self.loaded.retain(|loaded| !is_same(loaded));
         if !files.is_empty() {
             self.loaded.push(Loaded {
@@ -67,11 +68,16 @@ impl Session {
 
     /// Files that have changed since they were run or imported, and were not spoken of yet.
     pub fn news(&mut self) -> Vec<String> {
-        let new = self.loaded.iter_mut().filter(|l| !l.told && l.has_changed());
+        let new = self
+            .loaded
+            .iter_mut()
+            .filter(|l| !l.told && l.has_changed());
         let told = new.flat_map(|loaded| {
             loaded.told = true;
             let changed = loaded.files.iter().filter(|file| file.has_changed());
-            changed.map(|file| file.path().display().to_string()).collect::<Vec<_>>()
+            changed
+                .map(|file| file.path().display().to_string())
+                .collect::<Vec<_>>()
         });
         let mut files: Vec<String> = told.collect();
         files.sort();
@@ -84,8 +90,9 @@ impl Session {
     /// # Errors
     /// Those of the scripts; what comes after the first stays as it was.
     pub fn reload(&mut self) -> Result<Vec<String>, Failure> {
-        let (changed, same): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.loaded).into_iter().partition(Loaded::has_changed);
+        let (changed, same): (Vec<_>, Vec<_>) = std::mem::take(&mut self.loaded)
+            .into_iter()
+            .partition(Loaded::has_changed);
         self.loaded = same;
         let mut done = Vec::new();
         let mut rest = changed.into_iter();

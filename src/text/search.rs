@@ -84,11 +84,9 @@ fn numbers(text: &str) -> impl Iterator<Item = f64> + '_ {
         let before = text[..start].trim_end_matches('.');
         let is_fraction = before.len() < start && !before.ends_with(|c: char| c.is_alphanumeric());
         let before = if is_fraction { before } else { &text[..start] };
-        let minus = before.strip_suffix('-').is_some_and(|head| {
-            !head
-                .trim_end()
-                .ends_with(|c: char| c.is_alphanumeric() || c == ')')
-        });
+        let minus = before
+            .strip_suffix('-')
+            .is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric() || c == ')'));
         let digits: String = text[start..end].chars().filter(|c| *c != ',').collect();
         let digits = if is_fraction {
             format!("0.{digits}")

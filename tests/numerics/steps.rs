@@ -134,7 +134,8 @@ fn what_teaches_nothing_is_left_out_and_counts() {
             trainer.step(&rows(2), &mut rewards(FirstOnly)).unwrap();
             trainer
         };
-        same_weights(&run(0.0), &run(1e-12), 1e-7, loss_type.name());
+        // What is left out changes the order of sums: a weight of 1 may move by its last place.
+        same_weights(&run(0.0), &run(1e-12), 3e-7, loss_type.name());
     }
 }
 

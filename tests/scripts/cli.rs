@@ -171,9 +171,17 @@ fn scored_outputs_can_be_looked_at() {
         t.step([#{{ prompt: "1=" }}], |outputs| outputs.map(|o| #{{ place: o.index, half: 0.5 }}));"#,
         dir.path().display().to_string()
     );
-    let asked = program(&["-e", &script]).env("DEBUG_REWARDS", "1").output().unwrap();
+    let asked = program(&["-e", &script])
+        .env("DEBUG_REWARDS", "1")
+        .output()
+        .unwrap();
     let said = err(&asked);
-    for part in ["output 1 of prompt 0", "prompt:     1=", "half 0.5, place 1", "total:      1.5"] {
+    for part in [
+        "output 1 of prompt 0",
+        "prompt:     1=",
+        "half 0.5, place 1",
+        "total:      1.5",
+    ] {
         assert!(said.contains(part), "`{part}` is not in:\n{said}");
     }
     assert!(!err(&run(&["-e", &script])).contains("total:"));

@@ -71,7 +71,12 @@ impl Run {
     }
 
     #[track_caller]
-    fn eval(&mut self, script: &str) -> Dynamic {
+    fn eval(&mut self, script: &str) {
+        drop(self.value(script));
+    }
+
+    #[track_caller]
+    fn value(&mut self, script: &str) -> Dynamic {
         match self.session.eval("script", script) {
             Ok(value) => value,
             Err(failure) => panic!("{}", failure.rendered),
@@ -89,7 +94,7 @@ impl Run {
 
     #[track_caller]
     fn numbers(&mut self, script: &str) -> Vec<f64> {
-        let list = self.eval(script).cast::<List>();
+        let list = self.value(script).cast::<List>();
         list.into_iter().map(|n| n.as_float().unwrap()).collect()
     }
 
@@ -275,8 +280,11 @@ fn a_version_that_fails_later_is_rolled_back() {
     run.eval(
         "let order = [];
          let probe = rl::grpo(model, settings + #{ run_dir: dir + \"/probe\" });
-         probe.train(data, |outputs| outputs.map(|o| { order.push(o.example.number); 0.0 }));
-         let third = [order[8], order[10]];
+         probe.train(data, |outputs| outputs.map(|o| { order.push(o.example.number); 0.0 }));",
+    );
+    run.write("judge.rhai", &constant(1.0));
+    run.eval(
+        "let third = [order[8], order[10]];
          let rows = data.map(|row| { if third.contains(row.number) { row.number = 100; } row });
          t.train(rows, path);",
     );
@@ -347,7 +355,7 @@ fn hooks_change_a_run_that_goes_on() {
         run.notes
     );
     assert!(
-        run.eval("report.stopped && !report.interrupted")
+        run.value("report.stopped && !report.interrupted")
             .as_bool()
             .unwrap()
     );
@@ -380,7 +388,7 @@ fn hooks_that_fail_change_nothing() {
             &format!("{}\nfn hooks(step, metrics) {{ {body} }}", constant(1.0)),
         );
         run.eval("let t = rl::grpo(model, settings); let report = t.train(data, path);");
-        assert!(run.eval("report.steps == 4").as_bool().unwrap());
+        assert!(run.value("report.steps == 4").as_bool().unwrap());
         assert_eq!(run.said("change nothing"), 1, "{body}: {:?}", run.notes);
         assert_eq!(run.said(reason), 1, "{body}: {:?}", run.notes);
     }
@@ -412,7 +420,7 @@ fn a_curriculum_is_where_it_was_after_a_resume() {
         ));
         assert_eq!(run.numbers("stages_of.call(part)"), whole);
         let same = "part.metrics.map(|m| m.loss) == whole.metrics.map(|m| m.loss)";
-        assert!(run.eval(same).as_bool().unwrap(), "from step {step}");
+        assert!(run.value(same).as_bool().unwrap(), "from step {step}");
     }
     let error = run.error(
         "let part = rl::grpo(model, settings + #{ seed: 3, run_dir: dir + \"/part\" });

@@ -23,7 +23,10 @@ pub fn run(python: Option<&str>) -> Outcome {
     for name in ["arrays", "reward"] {
         let (us, peer) = turns(&ours, &python, name)?;
         let (us, peer) = (median(us) * 1e3, median(peer) * 1e3);
-        println!("| {name}.rhai | {us:.2} ms | {peer:.2} ms | {:.2} |", peer / us);
+        println!(
+            "| {name}.rhai | {us:.2} ms | {peer:.2} ms | {:.2} |",
+            peer / us
+        );
     }
     let text = output(Command::new(&ours).args(["overhead", OPERATIONS, "5"]))?;
     let rows: Value = serde_json::from_str(&text).map_err(|e| format!("`{text}`: {e}"))?;

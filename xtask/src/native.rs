@@ -10,6 +10,15 @@ use std::sync::Mutex;
 
 const HALF: &str = include_str!("../native/half.h");
 const FORMAT: &str = include_str!("../native/format.h");
+const HOST: &str = include_str!("../native/host.cpp");
+
+#[path = "../native/fingerprint.rs"]
+mod fingerprint;
+
+/// Names the content of what [`compile_host`] compiles.
+pub fn host_key() -> String {
+    fingerprint::fingerprint(&[HOST, HALF, FORMAT])
+}
 
 /// What both pieces are made from: MLX's folder and mlx-c's source.
 pub struct Pieces<'a> {
@@ -34,19 +43,36 @@ pub fn compile_c_interface(pieces: &Pieces, home: &Path) -> Outcome {
     if home.is_dir() {
         return Ok(());
     }
-    let compiler = compiler()?;
+    let sources = files(&pieces.c_source.join("mlx/c"), "cpp")?;
+    let name = format!("mlx-c, {} files", sources.len());
     make_aside(home, |aside| {
-        fs::write(aside.join("half.h"), HALF).map_err(|e| e.to_string())?;
-        fs::write(aside.join("format.h"), FORMAT).map_err(|e| e.to_string())?;
-        let sources = files(&pieces.c_source.join("mlx/c"), "cpp")?;
-        step(&format!("mlx-c, {} files", sources.len()), || {
-            compile_all(pieces, &compiler, sources, aside)?;
-            let mut archive = Command::new("ar");
-            archive.arg("crs").arg(aside.join("libmlxc.a"));
-            archive.args(files(aside, "o")?);
-            output(&mut archive).map(drop)
-        })
+        step(&name, || archive(pieces, sources, &aside.join("libmlxc.a")))
     })
+}
+
+/// `libmlxhost.a`: the nodes of MLX's graph that Rust functions compute.
+pub fn compile_host(pieces: &Pieces, home: &Path) -> Outcome {
+    if home.is_dir() {
+        return Ok(());
+    }
+    make_aside(home, |aside| {
+        let source = aside.join("host.cpp");
+        fs::write(&source, HOST).map_err(|e| e.to_string())?;
+        let library = aside.join("libmlxhost.a");
+        step("host.cpp", || archive(pieces, vec![source], &library))
+    })
+}
+
+/// Compiles sources to a static library, objects beside it.
+fn archive(pieces: &Pieces, sources: Vec<PathBuf>, library: &Path) -> Outcome {
+    let compiler = compiler()?;
+    let aside = library.parent().unwrap_or(library);
+    fs::write(aside.join("half.h"), HALF).map_err(|e| e.to_string())?;
+    fs::write(aside.join("format.h"), FORMAT).map_err(|e| e.to_string())?;
+    compile_all(pieces, &compiler, sources, aside)?;
+    let mut archive = Command::new("ar");
+    archive.arg("crs").arg(library).args(files(aside, "o")?);
+    output(&mut archive).map(drop)
 }
 
 /// Compiles every source, one process for each core.

@@ -37,7 +37,7 @@ pub fn run(backend: &str) -> Outcome {
             println!("native MLX {MLX_VERSION} is ready");
             return Ok(());
         }
-        "auto" => detect(),
+        "auto" => chosen_before().unwrap_or_else(detect),
         "cpu" | "cuda12" | "cuda13" => backend,
         other => {
             return Err(format!(
@@ -67,9 +67,15 @@ pub fn run(backend: &str) -> Outcome {
         c_source: &source,
     };
     native::compile_c_interface(&pieces, &home.join("mlxc"))?;
+    native::compile_host(&pieces, &home.join(host_folder()))?;
     let clang = libclang(&base)?;
     native::generate_bindings(&pieces, &clang, &home.join("bindings"))?;
     write_override(&home, &mlx, &runtime)
+}
+
+/// Where the nodes of our own are compiled to: another folder when their source changes.
+fn host_folder() -> String {
+    format!("host-{}", native::host_key())
 }
 
 /// Whether an earlier set-up is in place: of this release, with everything where it says.
@@ -82,7 +88,16 @@ fn is_ready() -> bool {
         .flat_map(|part| part.trim_start_matches("native=").split(':'))
         .filter(|part| part.starts_with('/'));
     let release = format!("mlx-{MLX_VERSION}-");
-    text.contains(&release) && paths.all(|path| Path::new(path).exists())
+    text.contains(&release)
+        && text.contains(&host_folder())
+        && paths.all(|path| Path::new(path).exists())
+}
+
+/// The backend of an earlier set-up, which may lack what is compiled of ours.
+fn chosen_before() -> Option<&'static str> {
+    let text = fs::read_to_string(override_file()).ok()?;
+    let is_in = |backend: &&str| text.contains(&format!("mlx-{MLX_VERSION}-{backend}/wheel"));
+    ["cpu", "cuda12", "cuda13"].into_iter().find(is_in)
 }
 
 /// The file by which Cargo is told.
@@ -215,13 +230,16 @@ fn write_override(home: &Path, mlx: &Path, runtime: &[PathBuf]) -> Outcome {
     let text = format!(
         "# Written by `cargo xtask setup`.\n\
          [target.{arch}-unknown-linux-gnu.mlx]\n\
-         rustc-link-search = [\"native={home}/mlxc\", \"native={mlx}/lib\"]\n\
-         rustc-link-lib = [\"static=mlxc\", \"dylib=mlx\", \"dylib=stdc++\"]\n\
+         rustc-link-search = [\"native={home}/{folder}\", \"native={home}/mlxc\", \"native={mlx}/lib\"]\n\
+         rustc-link-lib = [\"static=mlxhost\", \"static=mlxc\", \"dylib=mlx\", \"dylib=stdc++\"]\n\
          rustc-env = {{ OUT_DIR = \"{home}/bindings\" }}\n\
-         runtime_path = \"{runtime}\"\n",
+         runtime_path = \"{runtime}\"\n\
+         host = \"{key}\"\n",
         home = home.display(),
         mlx = mlx.display(),
         runtime = runtime.join(":"),
+        folder = host_folder(),
+        key = native::host_key(),
     );
     let path = override_file();
     if fs::read_to_string(&path).is_ok_and(|old| old == text) {

@@ -45,17 +45,16 @@ impl Attention {
         let q = split(self.q_proj.forward(asking)?, self.heads)?;
         let k = split(self.k_proj.forward(x)?, self.kv_heads)?;
         let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
-        // 2. Normalise each head of queries and keys, then bring the heads forward: [B, H, L, D].
+        // 2. Normalise each head of queries and keys, bring the heads forward: [B, H, L, D], and
+        // rotate by position.
         let forward = [0, 2, 1, 3];
-        let q = normalised(&self.q_norm, q)?.transpose_axes(&forward)?;
-        let k = normalised(&self.k_norm, k)?.transpose_axes(&forward)?;
-        let v = v.transpose_axes(&forward)?;
-        // 3. Rotate by position, and put the past before the new keys and values.
         let q = match last_only {
-            true => rotation.of_last(l)?.apply(&q)?,
-            false => rotation.apply(&q)?,
+            true => rotation.of_last(l)?.of_heads(&q, self.q_norm.as_ref())?,
+            false => rotation.of_heads(&q, self.q_norm.as_ref())?,
         };
-        let k = rotation.apply(&k)?;
+        let k = rotation.of_heads(&k, self.k_norm.as_ref())?;
+        let v = v.transpose_axes(&forward)?;
+        // 3. Put the past before the new keys and values.
         let past = match cache {
             Some(cache) => cache.update_and_fetch(&k, &v)?,
             None => Past::Plain(k, v),
@@ -81,13 +80,6 @@ impl Attention {
 pub(super) fn last(x: &Array) -> Result<Array> {
     let [b, l, e] = dims3(x, "hidden states")?;
     slice(x, &[0, l - 1, 0], &[b, l, e])
-}
-
-fn normalised(norm: &Option<RmsNorm>, x: Array) -> Result<Array> {
-    match norm {
-        Some(norm) => norm.forward(&x),
-        None => Ok(x),
-    }
 }
 
 impl Params for Attention {

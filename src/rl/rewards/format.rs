@@ -42,7 +42,7 @@ pub fn xml_format(output: &RewardOutput, tags: &[String], strict: bool) -> Score
 }
 
 /// `each` for every tag that has exactly one pair, less `penalty` for each character after the last
-/// end tag of the last of them.
+/// end tag of the last of them, white space at either end apart.
 pub fn xml_count(output: &RewardOutput, tags: &[String], each: f64, penalty: f64) -> Score {
     let raw = output.completion.raw_text.as_str();
     let mut sum = 0.0;
@@ -55,7 +55,7 @@ pub fn xml_count(output: &RewardOutput, tags: &[String], each: f64, penalty: f64
     if let Some(last) = tags.last()
         && let Some((_, after)) = raw.rsplit_once(&format!("</{last}>"))
     {
-        sum -= penalty * after.trim_end().chars().count() as f64;
+        sum -= penalty * after.trim().chars().count() as f64;
     }
     Score::Value(sum)
 }

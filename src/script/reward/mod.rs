@@ -186,7 +186,11 @@ fn scores(name: &str, answer: &Dynamic) -> Result<Vec<Score>> {
                     Err(wrong(format!("`{part}` of output {i} is {found} ({kind})")))
                 }
             };
-            parts.iter().map(part).collect::<Result<_>>().map(Score::Parts)
+            parts
+                .iter()
+                .map(part)
+                .collect::<Result<_>>()
+                .map(Score::Parts)
         })
         .collect()
 }
