@@ -19,8 +19,8 @@ use mlx_repl::mlx::{self, Array, Dtype};
 use mlx_repl::models::Config;
 use mlx_repl::rl::loss::loss;
 use mlx_repl::rl::{
-    AdvantageSettings, GrpoSettings, GrpoTrainer, LossInputs, LossSettings, Reward, RewardOutput,
-    Score, Scores, advantages,
+    AdvantageSettings, GrpoSettings, GrpoTrainer, LossInputs, LossSettings, OnError, Reward,
+    RewardOutput, Score, Scores, advantages,
 };
 use mlx_repl::tensor::select::entropy;
 use mlx_repl::tensor::{item, selective_log_softmax};
@@ -247,7 +247,12 @@ impl Steps for Plain {
         // 1. Sample and score.
         let start = Instant::now();
         let rollout = self.trainer.rollout(rows)?;
-        let scores = Scores::ask(&mut self.rewards, &rollout.outputs)?;
+        let scores = Scores::ask(
+            &mut self.rewards,
+            &rollout.outputs,
+            OnError::Abort,
+            &mut Vec::new(),
+        )?;
         let group = rollout.num_generations;
         let advantages = advantages(&scores.values, group, &AdvantageSettings::default())?;
         let sampling = start.elapsed().as_secs_f64();

@@ -159,9 +159,9 @@ impl Source for Curriculum {
             .filter(|(reward, own)| **own && !reward.is_nan());
         for (reward, _) in known {
             self.recent.push_back(*reward);
-            if self.recent.len() > self.settings.window {
-                self.recent.pop_front();
-            }
+        }
+        while self.recent.len() > self.settings.window {
+            self.recent.pop_front();
         }
         let success = self.success()?;
         let is_full = self.recent.len() == self.settings.window;

@@ -66,6 +66,16 @@ impl Column {
         }
     }
 
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::String => "string",
+        }
+    }
+
     /// A value of the type; nothing where the text is none. An empty cell is a missing value.
     fn value(self, text: &str) -> Option<Value> {
         if self == Self::String {
@@ -94,6 +104,10 @@ fn number(text: &str) -> Option<f64> {
     let has_leading_zeros =
         digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
     if !digits.starts_with(|c: char| c.is_ascii_digit()) || has_leading_zeros {
+        return None;
+    }
+    // A whole number that is too large for an integer is a name of something, whose last digits count.
+    if digits.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_err() {
         return None;
     }
     text.parse().ok().filter(|n: &f64| n.is_finite())
@@ -182,7 +196,7 @@ pub fn csv(path: &Path, settings: &CsvSettings) -> Result<Dataset> {
             let value = column.value(text).ok_or_else(|| Error::DataLine {
                 path: path.to_path_buf(),
                 line: record.position().map_or(0, csv::Position::line),
-                reason: format!("`{name}` is {text:?}, and `types` says {column:?}"),
+                reason: format!("`{name}` is {text:?}, and `types` says {}", column.name()),
             })?;
             fields.insert((*name).to_string(), value);
         }

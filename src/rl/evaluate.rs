@@ -3,6 +3,7 @@
 use super::advantage::weighted;
 use super::reward::{OnError, Reward, Scores};
 use super::rollout::Rollout;
+use super::sample::is_debugging;
 use super::trainer::GrpoTrainer;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -23,6 +24,8 @@ pub struct EvalSettings {
     pub max_completion_length: Option<usize>,
     /// Prompts that are completed together.
     pub batch_size: usize,
+    /// What happens when a reward fails.
+    pub on_error: OnError,
 }
 
 impl Default for EvalSettings {
@@ -33,6 +36,7 @@ impl Default for EvalSettings {
             pass_threshold: 1.0,
             max_completion_length: None,
             batch_size: 64,
+            on_error: OnError::Abort,
         }
     }
 }
@@ -51,6 +55,8 @@ pub struct Evaluation {
     pub parts: Vec<(String, f64)>,
     pub mean_length: f64,
     pub num_rows: usize,
+    /// What is to be said about the scoring.
+    pub notes: Vec<String>,
 }
 
 impl GrpoTrainer {
@@ -70,7 +76,7 @@ impl GrpoTrainer {
         sampler.temperature = settings.temperature.unwrap_or(own);
         let base = self.settings.generate(&model.eos_token_ids, 0);
         let longest = settings.max_completion_length.unwrap_or(base.max_tokens);
-        let (mut sums, mut lengths) = (Vec::new(), Vec::new());
+        let (mut sums, mut lengths, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         let mut parts: Vec<(String, Vec<f64>)> = Vec::new();
         for (i, rows) in dataset
             .rows()
@@ -90,9 +96,14 @@ impl GrpoTrainer {
                 &self.settings.stop,
             )?;
             interrupt::check()?;
-            let (outputs, mut said) = (&rollout.outputs, Vec::new());
-            let scores = Scores::ask(rewards, outputs, OnError::Abort, &mut said)?;
+            let outputs = &rollout.outputs;
+            let scores = Scores::ask(rewards, outputs, settings.on_error, &mut notes)?;
             let weights = self.weights(rewards);
+            if is_debugging() {
+                let rows = outputs.iter().zip(&scores.values);
+                let said = rows.map(|(o, row)| scores.describe(o, weighted(row, &weights)));
+                notes.extend(said);
+            }
             sums.extend(scores.values.iter().map(|row| weighted(row, &weights)));
             lengths.extend(
                 rollout
@@ -131,6 +142,7 @@ impl GrpoTrainer {
                 .collect(),
             mean_length: mean_and_std(&lengths).0,
             num_rows: dataset.rows().len(),
+            notes,
         })
     }
 }

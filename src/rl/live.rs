@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 /// Stops the run after the step.
 const STOP: &str = "stop";
 const LEARNING_RATE: &str = "learning_rate";
-const LONGEST: &str = "max_completion_length";
 
 /// A setting that was changed while the run went on.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,9 +27,15 @@ impl GrpoTrainer {
         let Some(metrics) = self.history.last().cloned() else {
             return;
         };
+        self.hooks_due = false;
         for reward in rewards {
             let asked = reward.hooks(self.step, &metrics);
             let name = reward.name().to_string();
+            if matches!(asked, Err(Error::Interrupted)) {
+                // They are asked again before the next step, in whichever process.
+                self.hooks_due = true;
+                return;
+            }
             match asked.and_then(|changes| self.change(&changes)) {
                 Ok(said) if said.is_empty() => {}
                 Ok(said) => {
@@ -41,9 +46,9 @@ impl GrpoTrainer {
                 }
                 Err(error) => {
                     let said = format!("hooks of `{name}` change nothing: {error}");
-                    if self.last_fault.as_ref() != Some(&said) {
+                    if self.faults.get(&name) != Some(&said) {
                         self.notes.push(said.clone());
-                        self.last_fault = Some(said);
+                        self.faults.insert(name, said);
                     }
                 }
             }
@@ -72,13 +77,6 @@ impl GrpoTrainer {
                     let wrong = || Error::setting(LEARNING_RATE, value, "a number");
                     let before = json!(settings.optim.learning_rate);
                     settings.optim.learning_rate = rate.ok_or_else(wrong)?;
-                    before
-                }
-                LONGEST => {
-                    let wrong = || Error::setting(LONGEST, value, "a positive whole number");
-                    let before = json!(settings.max_completion_length);
-                    let length = value.as_u64().filter(|n| *n > 0).ok_or_else(wrong)?;
-                    settings.max_completion_length = length as usize;
                     before
                 }
                 _ => match replaced(&settings.sampler, name, value)? {
@@ -133,7 +131,7 @@ impl GrpoTrainer {
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let mut known = vec![STOP.to_string(), LEARNING_RATE.into(), LONGEST.into()];
+        let mut known = vec![STOP.to_string(), LEARNING_RATE.into()];
         for group in [json!(self.settings.sampler), json!(self.settings.penalties)] {
             known.extend(
                 group

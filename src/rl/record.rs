@@ -14,15 +14,6 @@ use std::time::{Duration, Instant};
 const DRAW_EVERY: Duration = Duration::from_secs(2);
 
 impl GrpoTrainer {
-    /// Each scored output with its parts, if the environment asks for it.
-    pub(super) fn debug_rewards(&mut self, scored: &Scored) {
-        if std::env::var("DEBUG_REWARDS").is_ok_and(|on| on == "1") {
-            let outputs = scored.rollout.outputs.iter().zip(&scored.rewards);
-            let said = outputs.map(|(output, total)| scored.scores.describe(output, *total));
-            self.notes.extend(said);
-        }
-    }
-
     /// The metrics that need no model, under TRL's names.
     pub(super) fn describe(&mut self, scored: &Scored, metrics: &mut Metrics) {
         let known: Vec<f64> = scored
@@ -136,12 +127,11 @@ impl GrpoTrainer {
                 for (name, text) in &script.imports {
                     run.keep_script(&format!("{}-{name}", script.hash), text)?;
                 }
-                versions.insert(reward.name().to_string(), script.hash.into());
+                let version = json!({ "version": script.number, "hash": script.hash });
+                versions.insert(reward.name().to_string(), version);
             }
         }
-        self.reward_scripts = (versions.values())
-            .filter_map(|hash| Some(hash.as_str()?.to_string()))
-            .collect();
+        self.reward_scripts = versions.clone();
         if !log {
             return Ok(());
         }

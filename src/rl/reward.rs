@@ -164,6 +164,22 @@ impl Scores {
         on_error: OnError,
         notes: &mut Vec<String>,
     ) -> Result<Self> {
+        loop {
+            let before = hashes(rewards);
+            let scores = Self::ask_once(rewards, outputs, on_error, notes)?;
+            // The same script may stand in the list twice: one version scores the batch.
+            if hashes(rewards) == before {
+                return Ok(scores);
+            }
+        }
+    }
+
+    fn ask_once(
+        rewards: &mut [Box<dyn Reward + '_>],
+        outputs: &[RewardOutput],
+        on_error: OnError,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         let mut scores = Self {
             values: vec![Vec::with_capacity(rewards.len()); outputs.len()],
             parts: Vec::new(),
@@ -276,6 +292,12 @@ impl Scores {
         };
         &mut self.parts[at].1
     }
+}
+
+/// Which version of its script each reward is, by hash.
+pub(super) fn hashes(rewards: &[Box<dyn Reward + '_>]) -> Vec<Option<String>> {
+    let scripts = rewards.iter().map(|reward| reward.script());
+    scripts.map(|script| script.map(|s| s.hash)).collect()
 }
 
 /// The answers of one reward, after whatever `on_error` says about a fault.

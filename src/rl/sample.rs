@@ -1,7 +1,7 @@
 //! Completions with their scores: what a step learns from.
 
 use super::advantage::{advantages, weighted};
-use super::reward::{Reward, Scores};
+use super::reward::{Reward, Scores, hashes};
 use super::rewards::soft_overlong;
 use super::rollout::Rollout;
 use super::trainer::GrpoTrainer;
@@ -74,6 +74,12 @@ impl GrpoTrainer {
             });
             scores.add_column(OVERLONG, penalties.collect());
         }
+        if is_debugging() {
+            let weights = self.weights(rewards);
+            let rows = rollout.outputs.iter().zip(&scores.values);
+            let said = rows.map(|(output, row)| scores.describe(output, weighted(row, &weights)));
+            self.notes.extend(said);
+        }
         Ok(scores)
     }
 
@@ -126,10 +132,10 @@ impl GrpoTrainer {
                 break;
             }
             rounds += 1;
-            let versions = versions(rewards);
+            let before = hashes(rewards);
             let (rollout, scores) = self.sample(&refill(rounds, missing), rounds, rewards)?;
             let fresh = self.compare(rollout, scores, rewards)?;
-            if versions != self::versions(rewards) {
+            if before != hashes(rewards) {
                 // A script was rolled back: one version scores the whole step.
                 let scores = self.score(&scored.rollout, rewards)?;
                 scored = self.compare(scored.rollout, scores, rewards)?;
@@ -158,10 +164,9 @@ impl GrpoTrainer {
     }
 }
 
-/// Which version of its script each reward is.
-fn versions(rewards: &[Box<dyn Reward + '_>]) -> Vec<Option<String>> {
-    let scripts = rewards.iter().map(|reward| reward.script());
-    scripts.map(|script| script.map(|s| s.hash)).collect()
+/// Whether the environment asks for every scored output.
+pub(super) fn is_debugging() -> bool {
+    std::env::var("DEBUG_REWARDS").is_ok_and(|on| on == "1")
 }
 
 /// Groups whose completions are not all worth the same.

@@ -18,9 +18,10 @@ impl GrpoTrainer {
             history: self.history.clone(),
             config: self.config(),
             extra: json!({
-                "reward_scripts": self.reward_scripts,
+                "reward_scripts": Value::Object(self.reward_scripts.clone()),
                 "changes": self.changes(),
                 "source": self.source_state,
+                "hooks_due": self.hooks_due,
             }),
         };
         // What is not trained is the model's own.
@@ -53,14 +54,11 @@ impl GrpoTrainer {
         (self.history, self.position) = (state.history, state.position);
         self.resumed = true;
         self.source_state = state.extra["source"].clone();
+        self.hooks_due = state.extra["hooks_due"] == true;
         let changes = state.extra["changes"].as_object().cloned();
         self.restore_changes(&changes.unwrap_or_default())?;
-        let scripts = state.extra["reward_scripts"].as_array();
-        let scripts = scripts.into_iter().flatten();
-        self.reward_scripts = scripts
-            .filter_map(Value::as_str)
-            .map(String::from)
-            .collect();
+        let scripts = state.extra["reward_scripts"].as_object().cloned();
+        self.reward_scripts = scripts.unwrap_or_default();
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::evaluate::EvalSettings;
 use super::live::Changed;
 use super::report::Report;
-use super::reward::Reward;
+use super::reward::{Reward, hashes};
 use super::rollout::Rollout;
 use super::sample::{Refill, teaching_groups};
 use super::settings::GrpoSettings;
@@ -16,7 +16,8 @@ use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
 use crate::text::{LanguageModel, SharedModel, change};
 use crate::train::{DataId, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,14 @@ struct Task {
     data: DataId,
     total: u64,
     start: Instant,
+}
+
+/// A step that was taken.
+struct Taken {
+    /// The mean reward of each row, NaN where it has none.
+    success: Vec<f64>,
+    /// Whether the run's folder could be written to.
+    written: Result<()>,
 }
 
 /// A model in training, its settings, and what has happened so far.
@@ -48,8 +57,8 @@ pub struct GrpoTrainer {
     pub(super) warned: Warned,
     /// Where it stands in the dataset of the last run.
     pub(super) position: Position,
-    /// Hashes of the scripts that rewarded the last step.
-    pub(super) reward_scripts: Vec<String>,
+    /// Version and hash of the scripts that rewarded the last step, by reward.
+    pub(super) reward_scripts: Map<String, Value>,
     /// It was resumed, and has not been given a dataset since.
     pub(super) resumed: bool,
     /// The step of the last checkpoint.
@@ -60,8 +69,10 @@ pub struct GrpoTrainer {
     pub(super) changed: Vec<Changed>,
     /// A script wants the run to end.
     pub(super) stop: bool,
-    /// What was last said of hooks that fail.
-    pub(super) last_fault: Option<String>,
+    /// Scripts were not asked what to change after the last step.
+    pub(super) hooks_due: bool,
+    /// What was last said of hooks that fail, by reward.
+    pub(super) faults: HashMap<String, String>,
     /// How long the rewards of the step at hand have taken.
     pub(super) scoring: Duration,
 }
@@ -90,13 +101,14 @@ impl GrpoTrainer {
             notes: Vec::new(),
             warned: Warned::default(),
             position: Position::default(),
-            reward_scripts: Vec::new(),
+            reward_scripts: Map::new(),
             resumed: false,
             saved: None,
             source_state: Value::Null,
             changed: Vec::new(),
             stop: false,
-            last_fault: None,
+            hooks_due: false,
+            faults: HashMap::new(),
             scoring: Duration::ZERO,
         })
     }
@@ -204,7 +216,8 @@ impl GrpoTrainer {
     /// Says which scripts that reward are not those that did before the checkpoint.
     fn note_scripts(&self, rewards: &[Box<dyn Reward + '_>], observer: &mut dyn Observer) {
         for reward in rewards {
-            let known = |hash: &String| self.reward_scripts.contains(hash);
+            let hashes = || self.reward_scripts.values().map(|version| &version["hash"]);
+            let known = |hash: &String| hashes().any(|known| known == hash);
             if reward.script().is_some_and(|script| !known(&script.hash)) {
                 let name = reward.name();
                 observer.note(&format!(
@@ -226,6 +239,11 @@ impl GrpoTrainer {
         let per_epoch = (task.data.length / count) as u64;
         while self.step < task.total && !self.stop {
             interrupt::check()?;
+            if self.hooks_due {
+                self.follow_hooks(rewards);
+                self.tell(observer);
+                continue;
+            }
             for note in rewards.iter_mut().filter_map(|reward| reward.refresh()) {
                 observer.note(&note);
             }
@@ -234,18 +252,19 @@ impl GrpoTrainer {
             let others = |round, count| source.others(seed, step, round, count);
             let about = source.metrics();
             let taken = self.take_step(&rows, rewards, loss, &others, task.total, &about);
-            let success = match taken {
-                Ok(success) => success,
+            let taken = match taken {
+                Ok(taken) => taken,
                 Err(error) => {
                     self.tell(observer);
                     return Err(error);
                 }
             };
-            let moved = source.observe(&success);
+            let moved = source.observe(&taken.success);
             self.source_state = source.state();
             self.notes.extend(moved);
             self.tell(observer);
             self.position = Position::after(self.step, per_epoch, task.data);
+            taken.written?;
             if let Some(metrics) = self.history.last() {
                 observer.step(&Progress {
                     task: "grpo",
@@ -268,11 +287,20 @@ impl GrpoTrainer {
     ) -> Result<()> {
         let every = |steps: u64| steps > 0 && self.step.is_multiple_of(steps);
         if let (true, Some(data)) = (every(self.settings.eval_steps), &self.settings.eval_dataset) {
-            let result = self.evaluate(&data.clone(), rewards, &EvalSettings::default())?;
-            observer.note(&format!(
-                "step {}: evaluation reward {:.4}",
-                self.step, result.reward
-            ));
+            let settings = EvalSettings {
+                on_error: self.settings.on_error,
+                ..EvalSettings::default()
+            };
+            let step = self.step;
+            match self.evaluate(&data.clone(), rewards, &settings) {
+                Ok(result) => {
+                    result.notes.iter().for_each(|note| observer.note(note));
+                    let reward = result.reward;
+                    observer.note(&format!("step {step}: evaluation reward {reward:.4}"));
+                }
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => observer.note(&format!("step {step}: no evaluation: {error}")),
+            }
         }
         if every(self.settings.save_steps) {
             self.checkpoint()?;
@@ -306,7 +334,8 @@ impl GrpoTrainer {
         self.notes.extend(said);
         let total = self.settings.max_steps.max(self.step + 1);
         let again = |_, count| rows.iter().cycle().take(count).cloned().collect();
-        self.take_step(rows, rewards, loss, &again, total, &[])?;
+        self.take_step(rows, rewards, loss, &again, total, &[])?
+            .written?;
         Ok(self.history.last().cloned().unwrap_or_default())
     }
 
@@ -329,7 +358,7 @@ impl GrpoTrainer {
         Rollout::sample(model, rows, &settings, &self.settings.stop)
     }
 
-    /// Takes a step whose metrics begin with `about`; the mean reward of each row.
+    /// Takes a step whose metrics begin with `about`.
     fn take_step(
         &mut self,
         rows: &[Row],
@@ -338,7 +367,7 @@ impl GrpoTrainer {
         refill: &Refill,
         total: u64,
         about: &[(&'static str, f64)],
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Taken> {
         self.run()?;
         self.scoring = Duration::ZERO;
         mlx::memory::reset_peak()?;
@@ -351,16 +380,8 @@ impl GrpoTrainer {
         about
             .iter()
             .for_each(|(name, value)| metrics.set(*name, *value));
-        for reward in rewards.iter() {
-            if let Some(script) = reward.script() {
-                metrics.set(
-                    format!("version/{}", reward.name()),
-                    f64::from(script.number),
-                );
-            }
-        }
-        self.debug_rewards(&scored);
-        let success = scored.means();
+        let before = hashes(rewards);
+        let mut success = scored.means();
         // What is sampled in the place of dull prompts would make the policy look better or worse.
         self.describe(&scored, &mut metrics);
         if self.settings.dynamic_sampling > 0 {
@@ -370,7 +391,13 @@ impl GrpoTrainer {
             let teaching = teaching_groups(&scored).len();
             let share = teaching as f64 / scored.rollout.prompt_ids.len() as f64;
             metrics.set("dynamic_sampling/kept", share);
+            if hashes(rewards) != before {
+                // Another version has scored the step: what the first one said of it is void.
+                self.describe(&scored, &mut metrics);
+                success = vec![f64::NAN; success.len()];
+            }
         }
+        describe_versions(rewards, &mut metrics);
         let sampling = start.elapsed();
         // 2. Learn. A step that is not taken leaves nothing, and is taken again as a whole.
         if let Err(error) = self.learn(&scored, total, loss, &mut metrics) {
@@ -384,10 +411,18 @@ impl GrpoTrainer {
         self.history.push(metrics);
         self.warn();
         self.show_completions(&scored);
-        written?;
-        self.draw(false)?;
         self.follow_hooks(rewards);
-        Ok(success)
+        let written = written.and_then(|()| self.draw(false));
+        Ok(Taken { success, written })
+    }
+}
+
+fn describe_versions(rewards: &[Box<dyn Reward + '_>], metrics: &mut Metrics) {
+    for reward in rewards {
+        if let Some(script) = reward.script() {
+            let name = format!("version/{}", reward.name());
+            metrics.set(name, f64::from(script.number));
+        }
     }
 }
 

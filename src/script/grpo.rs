@@ -3,7 +3,7 @@
 use super::convert::{brief, from_json};
 use super::curriculum::Curriculum;
 use super::data::rows;
-use super::error::{Answer, At};
+use super::error::{Answer, At, raise};
 use super::generate::{engine_settings, stop_strings};
 use super::host::Host;
 use super::model::Model;
@@ -140,6 +140,15 @@ fn exclusive<'a>(
         .at(ctx)
 }
 
+/// The trainer for a look at it; an error inside a reward that its own step asks.
+fn shared(trainer: &GrpoTrainer) -> Answer<std::cell::Ref<'_, rl::GrpoTrainer>> {
+    let busy = || Error::Unsupported("this trainer is in the middle of a step".into());
+    trainer
+        .0
+        .try_borrow()
+        .map_err(|_| raise(busy(), rhai::Position::NONE))
+}
+
 fn train_on(
     ctx: &NativeCallContext,
     t: &GrpoTrainer,
@@ -170,8 +179,8 @@ mod members {
     /// for each output. A script is read again between steps when it, or what it imports, has changed;
     /// a version that fails is refused and the one before goes on. Its `fn hooks(step, metrics)`, if it
     /// has one, is called after each step and answers a map of what is to change, or nothing:
-    /// `learning_rate`, `max_completion_length`, settings of the draw and penalties (`temperature`,
-    /// `top_p`, ..), and `stop: true`, which ends the run.
+    /// `learning_rate`, settings of the draw and penalties (`temperature`, `top_p`, ..), and
+    /// `stop: true`, which ends the run.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
@@ -266,7 +275,7 @@ mod members {
     #[rhai_fn(global, pure, return_raw)]
     pub fn rollout(ctx: NativeCallContext, t: &mut GrpoTrainer, rows: Dynamic) -> Answer<List> {
         let rows = super::rows(&rows).at(&ctx)?;
-        let rollout = t.0.borrow().rollout(&rows).at(&ctx)?;
+        let rollout = shared(t)?.rollout(&rows).at(&ctx)?;
         Ok(rollout.outputs.into_iter().map(Dynamic::from).collect())
     }
 
@@ -317,11 +326,14 @@ mod members {
             s.count("batch_size", &mut e.batch_size)?;
             Ok(e)
         })?;
-        let mut rewards = rewards(&ctx, &reward, false)?;
-        let result =
-            t.0.borrow()
-                .evaluate(&dataset, &mut rewards, &settings)
-                .at(&ctx)?;
+        let mut rewards = rewards(&ctx, &reward, true)?;
+        let result = shared(t)?
+            .evaluate(&dataset, &mut rewards, &settings)
+            .at(&ctx)?;
+        if !result.notes.is_empty() {
+            let mut observer = (Host::of(&ctx).observer)();
+            result.notes.iter().for_each(|note| observer.note(note));
+        }
         let k = settings.num_generations.max(1);
         let mut map = Map::new();
         let mut set = |name: String, value: f64| map.insert(name.into(), value.into());
@@ -349,9 +361,9 @@ mod members {
     /// trainer.step([#{ prompt: "1+2=" }], |outputs| outputs.map(|o| o.index));
     /// assert_eq(trainer.metrics.map(|m| m.step), [1]);
     /// ```
-    #[rhai_fn(global, get = "metrics", pure)]
-    pub fn metrics(t: &mut GrpoTrainer) -> List {
-        t.0.borrow().history.iter().map(metrics_map).collect()
+    #[rhai_fn(global, get = "metrics", pure, return_raw)]
+    pub fn metrics(t: &mut GrpoTrainer) -> Answer<List> {
+        Ok(shared(t)?.history.iter().map(metrics_map).collect())
     }
 
     /// The model that is trained: the one given, not a copy.
@@ -363,9 +375,9 @@ mod members {
     /// model.set_parameter("model.norm.weight", mx::zeros([16]));
     /// assert_eq(trainer.model.parameter("model.norm.weight"), mx::zeros([16]));
     /// ```
-    #[rhai_fn(global, get = "model", pure)]
-    pub fn model(t: &mut GrpoTrainer) -> Model {
-        Model(t.0.borrow().model.clone())
+    #[rhai_fn(global, get = "model", pure, return_raw)]
+    pub fn model(t: &mut GrpoTrainer) -> Answer<Model> {
+        Ok(Model(shared(t)?.model.clone()))
     }
 
     /// The folder of the run, or `()` before the first step where none was named.
@@ -376,10 +388,10 @@ mod members {
     /// assert_eq(rl::grpo(model).run_dir, ());
     /// assert_eq(rl::grpo(model, #{ run_dir: "runs/first" }).run_dir, "runs/first");
     /// ```
-    #[rhai_fn(global, get = "run_dir", pure)]
-    pub fn run_dir(t: &mut GrpoTrainer) -> Dynamic {
-        let path = t.0.borrow().run_dir();
-        path.map_or(Dynamic::UNIT, |path| path.display().to_string().into())
+    #[rhai_fn(global, get = "run_dir", pure, return_raw)]
+    pub fn run_dir(t: &mut GrpoTrainer) -> Answer<Dynamic> {
+        let path = shared(t)?.run_dir();
+        Ok(path.map_or(Dynamic::UNIT, |path| path.display().to_string().into()))
     }
 
     /// Writes a checkpoint to a folder: the model in Hugging Face layout, the optimiser and the
@@ -394,7 +406,7 @@ mod members {
     /// ```
     #[rhai_fn(global, name = "save", pure, return_raw)]
     pub fn save_trainer(ctx: NativeCallContext, t: &mut GrpoTrainer, path: &str) -> Answer<()> {
-        t.0.borrow().save(Path::new(path)).at(&ctx)
+        shared(t)?.save(Path::new(path)).at(&ctx)
     }
 
     /// Goes on from a checkpoint, or from the newest one in a run's folder, on a trainer made with
@@ -421,10 +433,10 @@ mod members {
     /// let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer("0123456789+=") });
     /// assert_eq(rl::grpo(model, #{ learning_rate: 1e-4 }).learning_rate, 1e-4);
     /// ```
-    #[rhai_fn(global, get = "learning_rate", pure)]
-    pub fn learning_rate(t: &mut GrpoTrainer) -> FLOAT {
-        let trainer = t.0.borrow();
+    #[rhai_fn(global, get = "learning_rate", pure, return_raw)]
+    pub fn learning_rate(t: &mut GrpoTrainer) -> Answer<FLOAT> {
+        let trainer = shared(t)?;
         let last = trainer.history.last().and_then(|m| m.get("learning_rate"));
-        last.unwrap_or(trainer.settings.optim.learning_rate)
+        Ok(last.unwrap_or(trainer.settings.optim.learning_rate))
     }
 }

@@ -6,7 +6,7 @@
 //! - A constant is visible in functions, and a function's bare name is a value (`on_var`).
 
 use super::imports::Program;
-use super::live::Kept;
+use super::live::{Kept, Watched};
 use crate::mlx::interrupt;
 use rhai::{
     AST, CallFnOptions, Dynamic, Engine, EvalContext, FnPtr, ImmutableString, Module, Scope,
@@ -40,7 +40,9 @@ pub struct Names {
     /// Scripts that are read again when they change.
     pub live: HashMap<PathBuf, Rc<RefCell<Kept>>>,
     /// Where somebody wants to know what is imported: the files that were read, and their texts.
-    pub read: Option<Vec<(PathBuf, String)>>,
+    pub read: Option<Vec<(Watched, Option<Program>)>>,
+    /// Modules that are being imported, each by the one before.
+    importing: Vec<String>,
 }
 
 impl Names {
@@ -60,6 +62,20 @@ impl Names {
             home.imports.push((alias.clone(), key));
         }
         self.modules.push(home);
+    }
+
+    /// Begins an import; the chain of names, if it leads back to where it began.
+    pub fn enter(&mut self, name: &str) -> Option<String> {
+        if self.importing.iter().any(|known| known == name) {
+            return Some(format!("{} > {name}", self.importing.join(" > ")));
+        }
+        self.importing.push(name.to_string());
+        None
+    }
+
+    /// Ends an import that was entered.
+    pub fn leave(&mut self) {
+        self.importing.pop();
     }
 
     fn lookup(&self, name: &str, source: Option<&str>) -> Option<Dynamic> {
@@ -168,21 +184,27 @@ fn imported_closure(
     args: &mut [&mut Dynamic],
     ctx: &EvalContext,
 ) -> Result<Option<Dynamic>, Box<rhai::EvalAltResult>> {
-    let home = names.borrow().modules.iter().rev().find_map(|home| {
+    let defines = |home: &&Home| {
         let mut functions = home.ast.iter_functions();
-        let found = functions.any(|f| f.name == name && f.params.len() == args.len());
-        found.then(|| home.clone())
-    });
+        functions.any(|f| f.name == name && f.params.len() == args.len())
+    };
+    // Closures of the same text have the same name, in whichever script: the one that runs comes first.
+    let is_own = |home: &&Home| ctx.source().is_some() && home.ast.source() == ctx.source();
+    let home = {
+        let known = names.borrow();
+        let mut all = known.modules.iter().rev().filter(defines);
+        let own = all.clone().find(is_own);
+        own.or_else(|| all.next()).cloned()
+    };
     let Some(home) = home else { return Ok(None) };
     // The functions, behind imports of what the script has imported: these are pinned, nothing is read.
-    let functions = home.ast.clone_functions_only();
-    let mut program = functions;
+    let mut program = home.ast.clone_functions_only();
     if !home.imports.is_empty() {
         let import = |(alias, key): &(String, String)| format!("import {key:?} as {alias};");
         let lines: String = home.imports.iter().map(import).collect();
         program = ctx.engine().compile(lines)?.merge(&program);
-        program.set_source(home.ast.source().unwrap_or_default());
     }
+    program.set_source(home.ast.source().unwrap_or_default());
     let values: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
     let options = CallFnOptions::new().eval_ast(!home.imports.is_empty());
     let mut scope = Scope::new();

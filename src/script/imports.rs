@@ -2,6 +2,7 @@
 
 use super::error::Answer;
 use super::hooks::Names;
+use super::live::Watched;
 use rhai::{
     AST, ASTFlags, Dynamic, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared,
     Stmt,
@@ -20,16 +21,16 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// The source name and the text of a module.
-    fn find(&self, importer: Option<&str>, path: &str) -> Option<(String, String)> {
+    /// A module's file, or the text in the binary, which has no stamp.
+    fn find(&self, importer: Option<&str>, path: &str) -> Option<Watched> {
         // A file of one's own comes before the built-in module of the same name.
         for candidate in candidates(importer, path) {
-            if let Ok(text) = std::fs::read_to_string(&candidate) {
-                return Some((candidate.display().to_string(), text));
+            if let Ok(file) = Watched::read(&candidate) {
+                return Some(file);
             }
         }
         let built_in = STDLIB.iter().find(|(name, _)| *name == path);
-        built_in.map(|(name, text)| (name.to_string(), text.to_string()))
+        built_in.map(|(name, text)| Watched::new(Path::new(name), text))
     }
 }
 
@@ -57,16 +58,36 @@ impl ModuleResolver for Imports {
         if let Some(module) = self.names.borrow().pinned.get(path) {
             return Ok(module.clone());
         }
-        let Some((name, text)) = self.find(source, path) else {
+        let Some(file) = self.find(source, path) else {
             return Err(EvalAltResult::ErrorModuleNotFound(path.into(), pos).into());
         };
+        let name = file.path().display().to_string();
+        let text = file.text().to_string();
         if let Some(read) = &mut self.names.borrow_mut().read {
-            read.push((PathBuf::from(&name), text.clone()));
+            read.push((file, None));
+        }
+        let cycle = self.names.borrow_mut().enter(&name);
+        if let Some(cycle) = cycle {
+            let said = format!("modules that import each other: {cycle}");
+            return Err(EvalAltResult::ErrorRuntime(said.into(), pos).into());
         }
         let in_module = |error| EvalAltResult::ErrorInModule(name.clone(), error, pos);
-        let compiled = engine.compile(text).map_err(|e| in_module(e.into()))?;
-        let program = Program::evaluate(engine, compiled, &name).map_err(in_module)?;
-        self.names.borrow_mut().remember(&program);
+        let compiled = engine.compile(text).map_err(|e| in_module(e.into()));
+        let program =
+            compiled.and_then(|ast| Program::evaluate(engine, ast, &name).map_err(in_module));
+        let mut names = self.names.borrow_mut();
+        names.leave();
+        let program = program?;
+        names.remember(&program);
+        if let Some(read) = &mut names.read {
+            let own = read
+                .iter_mut()
+                .rev()
+                .find(|(f, _)| f.path() == Path::new(&name));
+            if let Some((_, known)) = own {
+                *known = Some(program.clone());
+            }
+        }
         Ok(program.module)
     }
 }

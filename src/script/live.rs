@@ -9,7 +9,8 @@ use super::host::Host;
 use super::imports::Program;
 use crate::data::fingerprint;
 use crate::error::{Error, Result};
-use crate::rl::ScriptVersion;
+use crate::mlx::interrupt;
+use crate::rl::{RewardOutput, ScriptVersion};
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position, Scope};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -38,11 +39,17 @@ pub struct Kept {
     /// The files as they were last looked at; those of a refused version, too.
     files: Vec<Watched>,
     count: u32,
+    /// What serves is what the files say.
+    is_latest: bool,
+    /// What was scored last, where the script is a reward: the next version is tried on it.
+    last: Vec<RewardOutput>,
 }
 
 #[derive(Clone)]
 struct Version {
     program: Program,
+    /// What it imports, and what that imports.
+    imported: Vec<Program>,
     script: ScriptVersion,
 }
 
@@ -62,6 +69,21 @@ impl Watched {
             stamp: stamp(path),
             text: text.to_string(),
         }
+    }
+
+    /// Reads a file. Its stamp is the one before, so that what is written meanwhile shows.
+    pub fn read(path: &Path) -> std::io::Result<Self> {
+        let stamp = stamp(path);
+        Ok(Self {
+            stamp,
+            text: std::fs::read_to_string(path)?,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// What was read.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Where it is.
@@ -110,7 +132,8 @@ impl<'a> LiveScript<'a> {
         if let Some(kept) = &known {
             let is_same = !kept.borrow().files.iter().any(Watched::has_changed);
             let serves = has(&kept.borrow().now.program, contract.0, contract.1);
-            if serves && (is_same || go_on) {
+            let is_latest = is_same && kept.borrow().is_latest;
+            if serves && (is_latest || go_on) {
                 return Ok(Self {
                     ctx,
                     kept: kept.clone(),
@@ -121,10 +144,17 @@ impl<'a> LiveScript<'a> {
         let (outcome, files) = read(ctx, path, contract, count + 1);
         let kept = Kept {
             path: path.to_path_buf(),
-            now: outcome?,
+            now: outcome.map_err(|mut error| {
+                if error.position().is_none() {
+                    error.set_position(ctx.call_position());
+                }
+                error
+            })?,
             before: None,
             files,
             count: count + 1,
+            is_latest: true,
+            last: Vec::new(),
         };
         let kept = Rc::new(RefCell::new(kept));
         let live = Self {
@@ -155,8 +185,20 @@ impl<'a> LiveScript<'a> {
             // An editor is in the middle of it: look again next time.
             return Look::Same;
         }
-        let (outcome, files) = read(self.ctx, &path, contract, count + 1);
-        let old_files = std::mem::replace(&mut self.kept.borrow_mut().files, files);
+        let (outcome, mut files) = read(self.ctx, &path, contract, count + 1);
+        if interrupt::is_set() {
+            // It was not looked at to its end: next time.
+            self.remember();
+            return Look::Same;
+        }
+        let old_files = self.kept.borrow().files.clone();
+        if outcome.is_err() {
+            // What it used to import may be what is wrong with it, and may be mended.
+            let is_lost = |old: &&Watched| files.iter().all(|new| new.path != old.path);
+            let lost: Vec<Watched> = old_files.iter().filter(is_lost).cloned().collect();
+            files.extend(lost.iter().map(|old| Watched::new(&old.path, &old.text)));
+        }
+        self.kept.borrow_mut().files = files;
         let is_same = {
             let kept = self.kept.borrow();
             let pairs = kept.files.iter().zip(&old_files);
@@ -165,13 +207,26 @@ impl<'a> LiveScript<'a> {
         let new = match outcome {
             _ if is_same => return Look::Same,
             Ok(new) => new,
-            Err(error) => return Look::Refused(reason(&error)),
+            Err(error) => {
+                self.kept.borrow_mut().is_latest = false;
+                self.remember();
+                return Look::Refused(reason(&error));
+            }
         };
         let old = std::mem::replace(&mut self.kept.borrow_mut().now, new);
         self.remember();
         if let Err(error) = probe(self) {
-            self.kept.borrow_mut().now = old;
+            let mut kept = self.kept.borrow_mut();
+            (kept.now, kept.is_latest) = (old, false);
+            let is_interrupted = matches!(error, Error::Interrupted);
+            if is_interrupted {
+                kept.files = old_files;
+            }
+            drop(kept);
             self.remember();
+            if is_interrupted {
+                return Look::Same;
+            }
             return Look::Refused(match error {
                 Error::Callback(inner) => match inner.downcast::<ScriptError>() {
                     Ok(script) => reason(&script.0),
@@ -182,7 +237,7 @@ impl<'a> LiveScript<'a> {
         }
         let mut kept = self.kept.borrow_mut();
         kept.count += 1;
-        kept.before = Some(old);
+        (kept.before, kept.is_latest) = (Some(old), true);
         Look::New
     }
 
@@ -191,7 +246,9 @@ impl<'a> LiveScript<'a> {
         let Some(old) = self.kept.borrow_mut().before.take() else {
             return false;
         };
-        self.kept.borrow_mut().now = old;
+        let mut kept = self.kept.borrow_mut();
+        (kept.now, kept.is_latest) = (old, false);
+        drop(kept);
         self.remember();
         true
     }
@@ -201,15 +258,38 @@ impl<'a> LiveScript<'a> {
         has(&self.kept.borrow().now.program, name, parameters)
     }
 
-    /// Calls a function of the script.
+    /// Calls a function of the script. What it imports on the way is watched from then on.
     pub fn call(&self, name: &str, args: Vec<Dynamic>) -> Result<Dynamic> {
         let program = self.kept.borrow().now.program.clone();
-        call(self.ctx, &program, name, args).map_err(callback)
+        let (answer, read) = traced(self.ctx, || call(self.ctx, &program, name, args));
+        let mut kept = self.kept.borrow_mut();
+        for (file, _) in read {
+            if file.path.exists() && kept.files.iter().all(|known| known.path != file.path) {
+                kept.files.push(file);
+            }
+        }
+        answer.map_err(callback)
     }
 
+    /// What was scored last.
+    pub fn last(&self) -> Vec<RewardOutput> {
+        self.kept.borrow().last.clone()
+    }
+
+    /// Keeps what was scored.
+    pub fn keep_last(&self, outputs: &[RewardOutput]) {
+        self.kept.borrow_mut().last = outputs.to_vec();
+    }
+
+    /// Makes constants and closures those of the version that serves.
     fn remember(&self) {
-        let program = self.kept.borrow().now.program.clone();
-        Host::of(self.ctx).names.borrow_mut().remember(&program);
+        let now = self.kept.borrow().now.clone();
+        let names = Host::of(self.ctx).names;
+        let mut names = names.borrow_mut();
+        now.imported
+            .iter()
+            .for_each(|program| names.remember(program));
+        names.remember(&now.program);
     }
 }
 
@@ -226,6 +306,18 @@ fn reason(error: &EvalAltResult) -> String {
     }
 }
 
+/// Does something, and says which files were imported meanwhile, and as what.
+fn traced<T>(
+    ctx: &NativeCallContext,
+    work: impl FnOnce() -> T,
+) -> (T, Vec<(Watched, Option<Program>)>) {
+    let names = Host::of(ctx).names;
+    let outer = names.borrow_mut().read.replace(Vec::new());
+    let done = work();
+    let read = std::mem::replace(&mut names.borrow_mut().read, outer);
+    (done, read.unwrap_or_default())
+}
+
 /// Reads a version of a script, and the files that it came from whether or not it can be used.
 fn read(
     ctx: &NativeCallContext,
@@ -233,39 +325,41 @@ fn read(
     contract: Contract,
     number: u32,
 ) -> (Answer<Version>, Vec<Watched>) {
-    let names = Host::of(ctx).names;
     let first = stamp(path);
+    let own = |text: &str| Watched {
+        path: path.to_path_buf(),
+        stamp: first,
+        text: text.to_string(),
+    };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            let error = raise(Error::io(path)(error), ctx.call_position());
-            return (Err(error), Vec::new());
+            let error = raise(Error::io(path)(error), Position::NONE);
+            return (Err(error), vec![own("")]);
         }
     };
-    let outer = names.borrow_mut().read.replace(Vec::new());
-    let program = evaluate(ctx, path, &text, contract);
-    let read = std::mem::replace(&mut names.borrow_mut().read, outer);
-    let mut files = vec![Watched {
-        path: path.to_path_buf(),
-        stamp: first,
-        text: text.clone(),
-    }];
-    for (path, text) in read.unwrap_or_default() {
-        // What was changed since it was read shows by its text at the next look.
-        let is_known = files.iter().any(|file| file.path == path);
-        if path.exists() && !is_known {
-            files.push(Watched::new(&path, &text));
+    let (program, read) = traced(ctx, || evaluate(ctx, path, &text, contract));
+    let (mut files, mut imported) = (vec![own(&text)], Vec::new());
+    for (file, program) in read {
+        imported.extend(program);
+        if files.iter().all(|known| known.path != file.path) {
+            files.push(file);
         }
     }
+    // Modules of the binary have no file.
+    files.retain(|file| file.path == path || file.stamp.is_some());
     let whole: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
     let hash = format!("{:016x}", fingerprint(whole.join("\0").as_bytes()));
     let imports = files.iter().skip(1).map(|file| {
         let name = file.path.file_stem().unwrap_or_default();
-        (name.to_string_lossy().into_owned(), file.text.clone())
+        let part = format!("{:08x}", fingerprint(file.text.as_bytes()) as u32);
+        let name = format!("{}-{part}", name.to_string_lossy());
+        (name, file.text.clone())
     });
     let imports = imports.collect();
     let version = program.map(|program| Version {
         program,
+        imported,
         script: ScriptVersion {
             number,
             hash,
@@ -282,15 +376,21 @@ fn evaluate(
     text: &str,
     (name, parameters, written): Contract,
 ) -> Answer<Program> {
+    // What is wrong with the file as a whole has no place in the script that asked for it.
     let engine = ctx.engine();
-    let at = ctx.call_position();
-    let ast = engine
-        .compile(text)
-        .map_err(|error| raise(Error::file(path, error), at))?;
+    let ast = engine.compile(text).map_err(|error| {
+        let at = error.position();
+        let place = match (at.line(), at.position()) {
+            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+            _ => String::new(),
+        };
+        let said = format!("{place}{}", error.err_type());
+        raise(Error::file(path, said), Position::NONE)
+    })?;
     let program = Program::evaluate(engine, ast, &path.display().to_string())?;
     if !has(&program, name, parameters) {
         let lacking = format!("it has no `{written}`");
-        return Err(raise(Error::file(path, lacking), at));
+        return Err(raise(Error::file(path, lacking), Position::NONE));
     }
     Ok(program)
 }

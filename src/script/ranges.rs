@@ -1,6 +1,7 @@
 //! Ranges as lists: what is asked of a list is asked of `0..n` as well.
 
-use super::error::Answer;
+use super::error::{Answer, At};
+use crate::error::Error;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FnPtr, INT};
 use std::ops::{Range, RangeInclusive};
@@ -12,6 +13,20 @@ pub fn register(engine: &mut Engine) {
 
 fn mapped(ctx: &NativeCallContext, numbers: impl Iterator<Item = INT>, f: &FnPtr) -> Answer<List> {
     numbers.map(|i| f.call_raw(ctx, None, [i.into()])).collect()
+}
+
+/// More numbers than a list of them is wanted for; they take 16 bytes each.
+const MOST: INT = 100_000_000;
+
+fn listed(ctx: &NativeCallContext, start: INT, end: INT) -> Answer<List> {
+    match end.saturating_sub(start) {
+        count if count > MOST => {
+            let expected = format!("at most {MOST}");
+            let found = format!("{count} numbers");
+            Err(Error::value("range", found, &expected)).at(ctx)
+        }
+        _ => Ok((start..end).map(Dynamic::from).collect()),
+    }
 }
 
 #[export_module]
@@ -45,9 +60,9 @@ mod members {
     /// ```rhai
     /// assert_eq((0..3).to_array(), [0, 1, 2]);
     /// ```
-    #[rhai_fn(global, name = "to_array", pure)]
-    pub fn exclusive_list(range: &mut Range<INT>) -> List {
-        range.clone().map(Dynamic::from).collect()
+    #[rhai_fn(global, name = "to_array", pure, return_raw)]
+    pub fn exclusive_list(ctx: NativeCallContext, range: &mut Range<INT>) -> Answer<List> {
+        listed(&ctx, range.start, range.end)
     }
 
     /// The numbers of a range as a list, the last one too.
@@ -55,8 +70,8 @@ mod members {
     /// ```rhai
     /// assert_eq((1..=3).to_array(), [1, 2, 3]);
     /// ```
-    #[rhai_fn(global, name = "to_array", pure)]
-    pub fn inclusive_list(range: &mut RangeInclusive<INT>) -> List {
-        range.clone().map(Dynamic::from).collect()
+    #[rhai_fn(global, name = "to_array", pure, return_raw)]
+    pub fn inclusive_list(ctx: NativeCallContext, range: &mut RangeInclusive<INT>) -> Answer<List> {
+        listed(&ctx, *range.start(), range.end().saturating_add(1))
     }
 }

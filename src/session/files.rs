@@ -46,9 +46,8 @@ impl Session {
         let outer = names.borrow_mut().read.replace(Vec::new());
         let module = Module::eval_ast_as_new(Scope::new(), &ast, &self.engine);
         let read = std::mem::replace(&mut names.borrow_mut().read, outer);
-        let read = read.unwrap_or_default().into_iter();
-        let files = read.map(|(path, text)| Watched::new(&path, &text));
-        let files: Vec<Watched> = files.filter(|file| file.path().is_file()).collect();
+        let read = read.unwrap_or_default().into_iter().map(|(file, _)| file);
+        let files: Vec<Watched> = read.filter(|file| file.path().is_file()).collect();
         if let Some(found) = module?.get_sub_module(&alias) {
             let found = found.clone();
             self.engine.register_static_module(&alias, found.into());
@@ -115,7 +114,10 @@ impl Session {
                 }
             };
             if let Err(failure) = result {
-                self.loaded.push(loaded);
+                // A script that was run is remembered, whatever came of it.
+                if matches!(loaded.what, What::Import { .. }) {
+                    self.loaded.push(loaded);
+                }
                 self.loaded.extend(rest);
                 return Err(failure);
             }

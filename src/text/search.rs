@@ -78,53 +78,56 @@ fn numbers(text: &str) -> impl Iterator<Item = f64> + '_ {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + text[at..].find(|c: char| c.is_ascii_digit())?;
-        let end = number_end(bytes, start);
-        at = end;
-        let before = text[..start].trim_end_matches('.');
-        let is_fraction = before.len() < start && !before.ends_with(|c: char| c.is_alphanumeric());
-        let before = if is_fraction { before } else { &text[..start] };
-        let minus = before
-            .strip_suffix('-')
-            .is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric() || c == ')'));
-        let digits: String = text[start..end].chars().filter(|c| *c != ',').collect();
-        let digits = if is_fraction {
-            format!("0.{digits}")
-        } else {
-            digits
-        };
-        let value: f64 = digits.parse().ok()?;
-        Some(if minus { -value } else { value })
+        while let Some(found) = text[at..].find(|c: char| c.is_ascii_digit()) {
+            let start = at + found;
+            let before = &text[..start];
+            // `.5` is a half; `1.5` is no `.5`, and dots that stand in a row are none of a number.
+            let head = before
+                .strip_suffix('.')
+                .filter(|head| !head.ends_with(|c: char| c.is_alphanumeric() || c == '.'));
+            let end = match head {
+                Some(_) => digits_end(bytes, start),
+                None => number_end(bytes, start),
+            };
+            at = end;
+            let minus = head
+                .unwrap_or(before)
+                .strip_suffix('-')
+                .is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric() || c == ')'));
+            let digits: String = text[start..end].chars().filter(|c| *c != ',').collect();
+            let digits = match head {
+                Some(_) => format!("0.{digits}"),
+                None => digits,
+            };
+            if let Ok(value) = digits.parse::<f64>() {
+                return Some(if minus { -value } else { value });
+            }
+        }
+        None
     })
+}
+
+fn digits_end(bytes: &[u8], start: usize) -> usize {
+    let digits = bytes[start..].iter().take_while(|b| b.is_ascii_digit());
+    start + digits.count()
 }
 
 /// Where a number ends that begins with a digit.
 fn number_end(bytes: &[u8], start: usize) -> usize {
     let digit = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_digit);
-    let mut end = start;
-    while digit(end) {
-        end += 1;
-    }
-    // Thousands: a comma and three digits, no more.
-    while bytes.get(end) == Some(&b',')
-        && (end + 1..end + 4).all(digit)
-        && !digit(end + 4)
-        && end - start <= 3 + (end - start) / 4 * 4
-    {
-        end += 4;
+    let mut end = digits_end(bytes, start);
+    // Thousands: up to three digits, then commas with three digits each.
+    if end - start <= 3 {
+        while bytes.get(end) == Some(&b',') && (end + 1..end + 4).all(digit) && !digit(end + 4) {
+            end += 4;
+        }
     }
     if bytes.get(end) == Some(&b'.') && digit(end + 1) {
-        end += 1;
-        while digit(end) {
-            end += 1;
-        }
+        end = digits_end(bytes, end + 1);
     }
     let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
     if matches!(bytes.get(end), Some(b'e' | b'E')) && digit(end + 1 + sign) {
-        end += 1 + sign;
-        while digit(end) {
-            end += 1;
-        }
+        end = digits_end(bytes, end + 1 + sign);
     }
     end
 }
@@ -145,6 +148,11 @@ mod tests {
             ("1,234,567 and 1,2", Some(2.0)),
             ("12,345,678", Some(12_345_678.0)),
             ("about .5", Some(0.5)),
+            ("-.5", Some(-0.5)),
+            ("hmm ...42", Some(42.0)),
+            ("x .5.3 then 7", Some(7.0)),
+            ("1234,567", Some(567.0)),
+            ("[10000,200]", Some(200.0)),
             ("v1.2.3", Some(3.0)),
             ("6e3 m", Some(6000.0)),
             ("so #### 18 (or 20?)", Some(18.0)),

@@ -149,7 +149,7 @@ fn a_changed_reward_scores_from_the_next_step_on() {
         .lines()
         .map(|line| {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            line["reward_scripts"]["judge"]
+            line["reward_scripts"]["judge"]["hash"]
                 .as_str()
                 .unwrap()
                 .to_string()
@@ -449,4 +449,90 @@ fn shipped_tasks_hold_what_they_promise() {
              assert(data::stages(path).len() > 1);"
         ));
     }
+}
+
+/// What a refused version imports is refused with it.
+#[test]
+fn a_refused_version_leaves_no_trace() {
+    let mut run = Run::new(|folder, step| {
+        if step == 1 {
+            let helper = "const K = 100.0; fn worth() { if K > 1.0 { throw \"not so\" } K }";
+            write(folder, "helper.rhai", helper);
+        }
+        if step == 3 {
+            write(folder, "helper.rhai", "const K = 3.0; fn worth() { K }");
+        }
+    });
+    run.write("helper.rhai", "const K = 1.0; fn worth() { K }");
+    run.write(
+        "judge.rhai",
+        "import \"helper\" as helper; fn reward(outputs) { outputs.map(|o| helper::worth()) }",
+    );
+    run.eval("let t = rl::grpo(model, settings); t.train(data, path);");
+    let rewards = run.numbers("t.metrics.map(|m| m.reward)");
+    assert_eq!(rewards, [1.0, 1.0, 1.0, 3.0], "{:?}", run.notes);
+}
+
+#[test]
+fn closures_of_the_same_text_are_those_of_their_script() {
+    let mut run = Run::new(|_, _| ());
+    for (name, worth) in [("one", 1.0), ("two", 2.0)] {
+        let text = format!(
+            "const K = {worth:?}; fn worth(o) {{ K }} fn reward(outputs) {{ outputs.map(|o| worth(o)) }}"
+        );
+        run.write(&format!("{name}.rhai"), &text);
+    }
+    run.eval(
+        "let t = rl::grpo(model, settings);
+         let m = t.step([data[0]], [dir + \"/one.rhai\", dir + \"/two.rhai\", dir + \"/one.rhai\"]);",
+    );
+    let parts =
+        "[m[\"rewards/one/mean\"], m[\"rewards/two/mean\"], m[\"rewards/one_2/mean\"], m.reward]";
+    assert_eq!(run.numbers(parts), [1.0, 2.0, 1.0, 4.0]);
+}
+
+#[test]
+fn modules_that_import_each_other_are_an_error() {
+    let mut run = Run::new(|_, _| ());
+    run.write("a.rhai", "import \"b\" as b; fn f() { 1 }");
+    run.write("b.rhai", "import \"a\" as a; fn f() { 2 }");
+    let import = format!("import \"{}/a\" as a; a::f()", run.folder.path().display());
+    let error = run.error(&import);
+    assert!(error.contains("import each other"), "{error}");
+    run.write("b.rhai", "fn f() { 2 }");
+    assert_eq!(run.value(&import).as_int(), Ok(1));
+}
+
+#[test]
+fn a_trainer_that_is_at_work_says_so() {
+    let mut run = Run::new(|_, _| ());
+    run.eval("let t = rl::grpo(model, settings); let same = t;");
+    for look in [
+        "metrics",
+        "model",
+        "run_dir",
+        "learning_rate",
+        "save(dir)",
+        "rollout([data[0]])",
+    ] {
+        let script =
+            format!("t.step([data[0]], |outputs| {{ same.{look}; outputs.map(|o| 1.0) }})");
+        let error = run.error(&script);
+        assert!(error.contains("in the middle of a step"), "{look}: {error}");
+    }
+}
+
+#[test]
+fn a_failing_evaluation_does_not_end_the_run() {
+    let mut run = Run::new(|_, _| ());
+    run.eval(
+        "let settings = settings + #{ eval_steps: 2, eval_dataset: data::rows([#{ prompt: \"1=\", bad: true }]) };
+         let t = rl::grpo(model, settings);
+         let report = t.train(data, |outputs| outputs.map(|o| {
+             if o.example.contains(\"bad\") { throw \"bad row\" }
+             1.0
+         }));",
+    );
+    assert_eq!(run.value("report.steps").as_int(), Ok(4));
+    assert_eq!(run.said("no evaluation"), 2, "{:?}", run.notes);
 }

@@ -23,8 +23,8 @@ pub fn think_format(output: &RewardOutput) -> Score {
 ///
 /// 1 where all do, else 0.
 pub fn xml_format(output: &RewardOutput, tags: &[String], strict: bool) -> Score {
-    let mut rest = output.completion.raw_text.as_str();
-    let mut is_right = true;
+    let raw = output.completion.raw_text.as_str();
+    let (mut rest, mut is_right) = (raw, true);
     for tag in tags {
         let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
         let Some((before, inside)) = rest.split_once(&open) else {
@@ -33,7 +33,10 @@ pub fn xml_format(output: &RewardOutput, tags: &[String], strict: bool) -> Score
         let Some((content, after)) = inside.split_once(&close) else {
             return Score::Value(0.0);
         };
-        is_right &= !content.contains(&open) && !after.contains(&open) && !before.contains(&close);
+        let once = |part: &str| raw.matches(part).count() == 1;
+        is_right &= once(&open)
+            && once(&close)
+            && !tags.iter().any(|t| content.contains(&format!("<{t}>")));
         is_right &= !strict || before.trim().is_empty();
         rest = after;
     }

@@ -38,7 +38,9 @@ pub fn tool_use(output: &RewardOutput, wanted: &ToolUse) -> Score {
 }
 
 fn worth(call: &ToolCall, wanted: &ToolUse) -> f64 {
-    let is_xml = call.raw.contains("<name>");
+    let content = call.raw.trim_start();
+    let content = content.strip_prefix("<tool_call>").unwrap_or(content);
+    let is_xml = content.trim_start().starts_with('<');
     let has_form = match wanted.form {
         CallForm::Any => true,
         CallForm::Json => !is_xml,

@@ -20,8 +20,6 @@ pub struct File<'a> {
     script: LiveScript<'a>,
     path: String,
     name: String,
-    /// What the present version scored last, to try the next one on.
-    last: Vec<RewardOutput>,
 }
 
 impl<'a> File<'a> {
@@ -36,7 +34,6 @@ impl<'a> File<'a> {
             script: LiveScript::open(ctx, path, CONTRACT, go_on)?,
             path: path.display().to_string(),
             name: name.into_owned(),
-            last: Vec::new(),
         })
     }
 }
@@ -63,12 +60,12 @@ impl Reward for File<'_> {
     }
 
     fn refresh(&mut self) -> Option<String> {
-        let (name, last) = (&self.name, &self.last);
+        let (name, last) = (&self.name, self.script.last());
         let mut tried = String::new();
         let was = self.script.version().number;
         let look = self.script.look(CONTRACT, &mut |script| {
             if !last.is_empty() {
-                let mean = mean(&ask(script, name, last)?);
+                let mean = mean(&ask(script, name, &last)?);
                 tried = format!("; the mean of the last batch would have been {mean:.4}");
             }
             Ok(())
@@ -123,7 +120,7 @@ impl Reward for File<'_> {
 
     fn score(&mut self, outputs: &[RewardOutput]) -> Result<Vec<Score>> {
         let answers = ask(&self.script, &self.name, outputs)?;
-        self.last = outputs.to_vec();
+        self.script.keep_last(outputs);
         Ok(answers)
     }
 }

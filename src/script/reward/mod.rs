@@ -26,7 +26,7 @@ pub fn rewards<'a>(
             .enumerate()
             .map(|(i, item)| one(ctx, item, &format!("reward_{i}"), go_on))
             .collect();
-        let rewards = each?;
+        let rewards = distinct(each?);
         if rewards.is_empty() {
             return Err(Error::value(
                 "reward",
@@ -40,6 +40,29 @@ pub fn rewards<'a>(
     Ok(vec![one(ctx, value, "reward", go_on)?])
 }
 
+/// Rewards of a list under names of their own, so that each is logged by itself.
+fn distinct<'a>(rewards: Vec<Box<dyn Reward + 'a>>) -> Vec<Box<dyn Reward + 'a>> {
+    let mut names: Vec<String> = Vec::new();
+    let named = rewards.into_iter().map(|inner| {
+        let (base, mut name, mut count) = (inner.name().to_string(), inner.name().to_string(), 1);
+        while names.contains(&name) {
+            count += 1;
+            name = format!("{base}_{count}");
+        }
+        names.push(name.clone());
+        let weight = inner.weight();
+        match name == base {
+            true => inner,
+            false => Box::new(Weighted {
+                inner,
+                name,
+                weight,
+            }) as Box<dyn Reward + 'a>,
+        }
+    });
+    named.collect()
+}
+
 fn one<'a>(
     ctx: &'a NativeCallContext<'a>,
     value: &Dynamic,
@@ -50,6 +73,9 @@ fn one<'a>(
         let (reward, name, weight) = Settings::read(ctx, "reward", map.clone(), |s| {
             let mut weight = 1.0;
             s.float("weight", &mut weight)?;
+            if !weight.is_finite() {
+                return Err(Error::setting("weight", weight, "a finite number"));
+            }
             let name = s.string("name")?.unwrap_or(name.to_string());
             let expected = "a closure, a function's name or a path";
             let reward = s
