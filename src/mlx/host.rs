@@ -2,7 +2,7 @@
 //!
 //! MLX's elementwise operations are scalar on a CPU, on one core, with a pass over memory each: they
 //! were more than half of a training step of a small model. Each function here is one node of MLX's
-//! graph, computed by a loop of [`kernels`](super::kernels) when its turn comes, and one more node for
+//! graph, computed by a loop of `kernels` when its turn comes, and one more node for
 //! the gradient. Gradients of gradients, `jvp` and `vmap` go through MLX's own operations, as
 //! `xtask/native/host.cpp` has them, so nothing depends on how a node is used.
 //!

@@ -87,8 +87,7 @@ impl Run {
     fn error(&mut self, script: &str) -> String {
         self.session
             .eval("script", script)
-            .err()
-            .expect("an error")
+            .expect_err("an error")
             .rendered
     }
 
