@@ -11,8 +11,6 @@ mod errors;
 mod examples;
 #[path = "scripts/golden.rs"]
 mod golden;
-#[path = "scripts/memory.rs"]
-mod memory;
 #[path = "scripts/reload.rs"]
 mod reload;
 #[path = "scripts/session.rs"]

@@ -29,21 +29,24 @@ fn listed(ctx: &NativeCallContext, start: INT, end: INT) -> Answer<List> {
     }
 }
 
+// Both kinds of range are one type to a reader, so what is said of them is the same.
 #[export_module]
 mod members {
     /// A list of what a closure makes of each number.
     ///
     /// ```rhai
     /// assert_eq((0..3).map(|i| i * i), [0, 1, 4]);
+    /// assert_eq((1..=3).map(|i| i * 10), [10, 20, 30]);
     /// ```
     #[rhai_fn(global, name = "map", pure, return_raw)]
     pub fn map_exclusive(ctx: NativeCallContext, range: &mut Range<INT>, f: FnPtr) -> Answer<List> {
         mapped(&ctx, range.clone(), &f)
     }
 
-    /// A list of what a closure makes of each number, the last one too.
+    /// A list of what a closure makes of each number.
     ///
     /// ```rhai
+    /// assert_eq((0..3).map(|i| i * i), [0, 1, 4]);
     /// assert_eq((1..=3).map(|i| i * 10), [10, 20, 30]);
     /// ```
     #[rhai_fn(global, name = "map", pure, return_raw)]
@@ -59,15 +62,17 @@ mod members {
     ///
     /// ```rhai
     /// assert_eq((0..3).to_array(), [0, 1, 2]);
+    /// assert_eq((1..=3).to_array(), [1, 2, 3]);
     /// ```
     #[rhai_fn(global, name = "to_array", pure, return_raw)]
     pub fn exclusive_list(ctx: NativeCallContext, range: &mut Range<INT>) -> Answer<List> {
         listed(&ctx, range.start, range.end)
     }
 
-    /// The numbers of a range as a list, the last one too.
+    /// The numbers of a range as a list.
     ///
     /// ```rhai
+    /// assert_eq((0..3).to_array(), [0, 1, 2]);
     /// assert_eq((1..=3).to_array(), [1, 2, 3]);
     /// ```
     #[rhai_fn(global, name = "to_array", pure, return_raw)]

@@ -1,7 +1,13 @@
 //! What a session holds on to: long loops, names bound anew, requests that cannot fit.
 
-use crate::support::session;
+use crate::ALONE;
+use mlx_repl::script::Host;
 use mlx_repl::session::Session;
+use std::rc::Rc;
+
+fn session() -> Session {
+    Session::new(Host::quiet(Rc::new(|_| ())))
+}
 
 #[track_caller]
 fn run(session: &mut Session, script: &str) {
@@ -30,6 +36,7 @@ const MB: i64 = 1 << 20;
 /// scalar 30 MB.
 #[test]
 fn a_long_loop_does_not_pile_up() {
+    let _alone = ALONE.lock();
     let mut session = session();
     let warm = "let x = mx::ones([128, 128]); let y = mx::ones([128, 128]); mx::eval(x, y);";
     run(&mut session, warm);
@@ -54,6 +61,7 @@ fn a_long_loop_does_not_pile_up() {
 
 #[test]
 fn cells_at_the_prompt_do_not_pile_up() {
+    let _alone = ALONE.lock();
     let mut session = session();
     session.cell("let x = mx::ones([128, 128]);").unwrap();
     session.cell("mx::eval(x);").unwrap();
@@ -67,6 +75,7 @@ fn cells_at_the_prompt_do_not_pile_up() {
 
 #[test]
 fn a_name_bound_anew_frees_what_it_held() {
+    let _alone = ALONE.lock();
     let mut session = session();
     let before = active(&mut session);
     for cell in ["let big = mx::ones([512, 1024]);", "mx::eval(big);"] {
@@ -86,6 +95,7 @@ fn a_name_bound_anew_frees_what_it_held() {
 
 #[test]
 fn what_cannot_fit_is_an_error_and_costs_nothing() {
+    let _alone = ALONE.lock();
     let mut session = session();
     session.cell("let kept = tensor([1, 2]);").unwrap();
     let requests = [
