@@ -3,7 +3,7 @@
 use super::advantage::weighted;
 use super::reward::{OnError, Reward, Scores};
 use super::rollout::Rollout;
-use super::sample::is_debugging;
+use super::sample::looked_at;
 use super::trainer::GrpoTrainer;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -99,11 +99,7 @@ impl GrpoTrainer {
             let outputs = &rollout.outputs;
             let scores = Scores::ask(rewards, outputs, settings.on_error, &mut notes)?;
             let weights = self.weights(rewards);
-            if is_debugging() {
-                let rows = outputs.iter().zip(&scores.values);
-                let said = rows.map(|(o, row)| scores.describe(o, weighted(row, &weights)));
-                notes.extend(said);
-            }
+            notes.extend(looked_at(&scores, outputs, &weights));
             sums.extend(scores.values.iter().map(|row| weighted(row, &weights)));
             lengths.extend(
                 rollout

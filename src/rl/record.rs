@@ -1,7 +1,7 @@
 //! What a run leaves behind: metrics, completions, the curve, checkpoints.
 
 use super::reward::{Reward, RewardOutput, Scores};
-use super::sample::{Scored, teaching_groups};
+use super::sample::{Scored, known, teaching_groups};
 use super::trainer::GrpoTrainer;
 use crate::error::Result;
 use crate::generate::Finish;
@@ -16,13 +16,7 @@ const DRAW_EVERY: Duration = Duration::from_secs(2);
 impl GrpoTrainer {
     /// The metrics that need no model, under TRL's names.
     pub(super) fn describe(&mut self, scored: &Scored, metrics: &mut Metrics) {
-        let known: Vec<f64> = scored
-            .rewards
-            .iter()
-            .copied()
-            .filter(|reward| !reward.is_nan())
-            .collect();
-        let (mean, deviation) = mean_and_std(&known);
+        let (mean, deviation) = mean_and_std(&known(&scored.rewards));
         metrics.set("reward", mean);
         metrics.set("reward_std", deviation);
         for (name, values) in &scored.scores.parts {

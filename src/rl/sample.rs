@@ -1,12 +1,13 @@
 //! Completions with their scores: what a step learns from.
 
 use super::advantage::{advantages, weighted};
-use super::reward::{Reward, Scores, hashes};
+use super::reward::{Reward, RewardOutput, Scores, hashes};
 use super::rewards::soft_overlong;
 use super::rollout::Rollout;
 use super::trainer::GrpoTrainer;
 use crate::data::Row;
 use crate::error::{Error, Result};
+use crate::text::LanguageModel;
 use crate::train::mean_and_std;
 use std::time::Instant;
 
@@ -27,13 +28,6 @@ impl Scored {
     /// The mean reward of each group, NaN where nothing could be scored.
     pub fn means(&self) -> Vec<f64> {
         let groups = self.rewards.chunks(self.rollout.num_generations);
-        let known = |group: &[f64]| -> Vec<f64> {
-            group
-                .iter()
-                .copied()
-                .filter(|reward| !reward.is_nan())
-                .collect()
-        };
         groups.map(|group| mean_and_std(&known(group)).0).collect()
     }
 }
@@ -74,12 +68,9 @@ impl GrpoTrainer {
             });
             scores.add_column(OVERLONG, penalties.collect());
         }
-        if is_debugging() {
-            let weights = self.weights(rewards);
-            let rows = rollout.outputs.iter().zip(&scores.values);
-            let said = rows.map(|(output, row)| scores.describe(output, weighted(row, &weights)));
-            self.notes.extend(said);
-        }
+        let weights = self.weights(rewards);
+        self.notes
+            .extend(looked_at(&scores, &rollout.outputs, &weights));
         Ok(scores)
     }
 
@@ -164,16 +155,26 @@ impl GrpoTrainer {
     }
 }
 
-/// Whether the environment asks for every scored output.
-pub(super) fn is_debugging() -> bool {
-    std::env::var("DEBUG_REWARDS").is_ok_and(|on| on == "1")
+/// Every scored output with its parts, if the environment asks for them.
+pub(super) fn looked_at(scores: &Scores, outputs: &[RewardOutput], weights: &[f64]) -> Vec<String> {
+    if std::env::var("DEBUG_REWARDS").is_ok_and(|on| on == "1") {
+        let rows = outputs.iter().zip(&scores.values);
+        let said = rows.map(|(output, row)| scores.describe(output, weighted(row, weights)));
+        return said.collect();
+    }
+    Vec::new()
+}
+
+/// The rewards of what could be scored.
+pub(super) fn known(rewards: &[f64]) -> Vec<f64> {
+    rewards.iter().copied().filter(|r| !r.is_nan()).collect()
 }
 
 /// Groups whose completions are not all worth the same.
 pub(super) fn teaching_groups(scored: &Scored) -> Vec<usize> {
     let groups = scored.rewards.chunks(scored.rollout.num_generations);
     let differs = |group: &[f64]| {
-        let known: Vec<f64> = group.iter().copied().filter(|r| !r.is_nan()).collect();
+        let known = known(group);
         mean_and_std(&known).1 > 1e-12
     };
     groups
@@ -181,4 +182,18 @@ pub(super) fn teaching_groups(scored: &Scored) -> Vec<usize> {
         .filter(|(_, group)| differs(group))
         .map(|(i, _)| i)
         .collect()
+}
+
+/// A model whose adapters are part of its weights, to sample from: products with an adapter beside the
+/// weight would be three in the place of one at every token. None where there is nothing to merge, or
+/// where merging would round: what few bits can hold is not what is trained.
+pub(super) fn sampling_form(model: &LanguageModel) -> Result<Option<LanguageModel>> {
+    let network = &model.network;
+    if !network.has_adapters() || network.config.quantization()?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(LanguageModel {
+        network: network.merged()?,
+        ..model.clone()
+    }))
 }

@@ -5,7 +5,7 @@ use super::live::Changed;
 use super::report::Report;
 use super::reward::{Reward, hashes};
 use super::rollout::Rollout;
-use super::sample::{Refill, teaching_groups};
+use super::sample::{Refill, sampling_form, teaching_groups};
 use super::settings::GrpoSettings;
 use super::update::{BuiltIn, PolicyLoss};
 use super::warnings::Warned;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
-use crate::text::{LanguageModel, SharedModel, change};
+use crate::text::{SharedModel, change};
 use crate::train::{DataId, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -424,18 +424,4 @@ fn describe_versions(rewards: &[Box<dyn Reward + '_>], metrics: &mut Metrics) {
             metrics.set(name, f64::from(script.number));
         }
     }
-}
-
-/// A model whose adapters are part of its weights, to sample from: products with an adapter beside the
-/// weight would be three in the place of one at every token. None where there is nothing to merge, or
-/// where merging would round: what few bits can hold is not what is trained.
-fn sampling_form(model: &LanguageModel) -> Result<Option<LanguageModel>> {
-    let network = &model.network;
-    if !network.has_adapters() || network.config.quantization()?.is_some() {
-        return Ok(None);
-    }
-    Ok(Some(LanguageModel {
-        network: network.merged()?,
-        ..model.clone()
-    }))
 }

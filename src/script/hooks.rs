@@ -6,7 +6,8 @@
 //! - A constant is visible in functions, and a function's bare name is a value (`on_var`).
 
 use super::imports::Program;
-use super::live::{Kept, Watched};
+use super::live::Kept;
+use super::watched::Watched;
 use crate::mlx::interrupt;
 use rhai::{
     AST, CallFnOptions, Dynamic, Engine, EvalContext, FnPtr, ImmutableString, Module, Scope,
@@ -62,6 +63,17 @@ impl Names {
             home.imports.push((alias.clone(), key));
         }
         self.modules.push(home);
+    }
+
+    /// Does something, and says which files were imported meanwhile, and as what.
+    pub fn traced<T>(
+        names: &RefCell<Self>,
+        work: impl FnOnce() -> T,
+    ) -> (T, Vec<(Watched, Option<Program>)>) {
+        let outer = names.borrow_mut().read.replace(Vec::new());
+        let done = work();
+        let read = std::mem::replace(&mut names.borrow_mut().read, outer);
+        (done, read.unwrap_or_default())
     }
 
     /// Begins an import; the chain of names, if it leads back to where it began.

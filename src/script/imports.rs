@@ -2,7 +2,7 @@
 
 use super::error::Answer;
 use super::hooks::Names;
-use super::live::Watched;
+use super::watched::Watched;
 use rhai::{
     AST, ASTFlags, Dynamic, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared,
     Stmt,

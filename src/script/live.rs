@@ -4,9 +4,11 @@
 //! A changed script is read, compiled, run once, held against its contract and tried before it takes the
 //! place of the one before; whatever fails leaves that one where it is.
 
-use super::error::{Answer, ScriptError, callback, raise};
+use super::error::{Answer, callback, raise};
+use super::hooks::Names;
 use super::host::Host;
 use super::imports::Program;
+use super::watched::{Watched, stamp};
 use crate::data::fingerprint;
 use crate::error::{Error, Result};
 use crate::mlx::interrupt;
@@ -15,13 +17,9 @@ use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position, Scope};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::SystemTime;
 
 /// A function that a script must have: its name, its parameters, and how it is written.
 pub type Contract = (&'static str, usize, &'static str);
-
-/// What is cheap to know of a file: when it was changed, its length, and which file it is.
-type Stamp = Option<(SystemTime, u64, u64)>;
 
 /// A script that somebody uses.
 pub struct LiveScript<'a> {
@@ -51,59 +49,6 @@ struct Version {
     /// What it imports, and what that imports.
     imported: Vec<Program>,
     script: ScriptVersion,
-}
-
-/// A file that a script was read from.
-#[derive(Clone)]
-pub struct Watched {
-    path: PathBuf,
-    stamp: Stamp,
-    text: String,
-}
-
-impl Watched {
-    /// A file as it is now, and the text that was read from it.
-    pub fn new(path: &Path, text: &str) -> Self {
-        Self {
-            path: path.to_path_buf(),
-            stamp: stamp(path),
-            text: text.to_string(),
-        }
-    }
-
-    /// Reads a file. Its stamp is the one before, so that what is written meanwhile shows.
-    pub fn read(path: &Path) -> std::io::Result<Self> {
-        let stamp = stamp(path);
-        Ok(Self {
-            stamp,
-            text: std::fs::read_to_string(path)?,
-            path: path.to_path_buf(),
-        })
-    }
-
-    /// What was read.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether it is another file by now, as far as its date, length and identity tell.
-    pub fn has_changed(&self) -> bool {
-        stamp(&self.path) != self.stamp
-    }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let data = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    let id = std::os::unix::fs::MetadataExt::ino(&data);
-    #[cfg(not(unix))]
-    let id = 0;
-    Some((data.modified().ok()?, data.len(), id))
 }
 
 /// What came of a look at the files.
@@ -194,15 +139,16 @@ impl<'a> LiveScript<'a> {
         let old_files = self.kept.borrow().files.clone();
         if outcome.is_err() {
             // What it used to import may be what is wrong with it, and may be mended.
-            let is_lost = |old: &&Watched| files.iter().all(|new| new.path != old.path);
+            let is_lost = |old: &&Watched| files.iter().all(|new| new.path() != old.path());
             let lost: Vec<Watched> = old_files.iter().filter(is_lost).cloned().collect();
-            files.extend(lost.iter().map(|old| Watched::new(&old.path, &old.text)));
+            files.extend(lost.iter().map(|old| Watched::new(old.path(), old.text())));
         }
         self.kept.borrow_mut().files = files;
         let is_same = {
             let kept = self.kept.borrow();
             let pairs = kept.files.iter().zip(&old_files);
-            kept.files.len() == old_files.len() && pairs.into_iter().all(|(a, b)| a.text == b.text)
+            kept.files.len() == old_files.len()
+                && pairs.into_iter().all(|(a, b)| a.text() == b.text())
         };
         let new = match outcome {
             _ if is_same => return Look::Same,
@@ -227,13 +173,7 @@ impl<'a> LiveScript<'a> {
             if is_interrupted {
                 return Look::Same;
             }
-            return Look::Refused(match error {
-                Error::Callback(inner) => match inner.downcast::<ScriptError>() {
-                    Ok(script) => reason(&script.0),
-                    Err(other) => other.to_string(),
-                },
-                other => other.to_string(),
-            });
+            return Look::Refused(reason(&raise(error, Position::NONE)));
         }
         let mut kept = self.kept.borrow_mut();
         kept.count += 1;
@@ -261,10 +201,12 @@ impl<'a> LiveScript<'a> {
     /// Calls a function of the script. What it imports on the way is watched from then on.
     pub fn call(&self, name: &str, args: Vec<Dynamic>) -> Result<Dynamic> {
         let program = self.kept.borrow().now.program.clone();
-        let (answer, read) = traced(self.ctx, || call(self.ctx, &program, name, args));
+        let (answer, read) = Names::traced(&Host::of(self.ctx).names, || {
+            call(self.ctx, &program, name, args)
+        });
         let mut kept = self.kept.borrow_mut();
         for (file, _) in read {
-            if file.path.exists() && kept.files.iter().all(|known| known.path != file.path) {
+            if file.path().exists() && kept.files.iter().all(|known| known.path() != file.path()) {
                 kept.files.push(file);
             }
         }
@@ -306,18 +248,6 @@ fn reason(error: &EvalAltResult) -> String {
     }
 }
 
-/// Does something, and says which files were imported meanwhile, and as what.
-fn traced<T>(
-    ctx: &NativeCallContext,
-    work: impl FnOnce() -> T,
-) -> (T, Vec<(Watched, Option<Program>)>) {
-    let names = Host::of(ctx).names;
-    let outer = names.borrow_mut().read.replace(Vec::new());
-    let done = work();
-    let read = std::mem::replace(&mut names.borrow_mut().read, outer);
-    (done, read.unwrap_or_default())
-}
-
 /// Reads a version of a script, and the files that it came from whether or not it can be used.
 fn read(
     ctx: &NativeCallContext,
@@ -326,11 +256,7 @@ fn read(
     number: u32,
 ) -> (Answer<Version>, Vec<Watched>) {
     let first = stamp(path);
-    let own = |text: &str| Watched {
-        path: path.to_path_buf(),
-        stamp: first,
-        text: text.to_string(),
-    };
+    let own = |text: &str| Watched::of(path, first, text);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
@@ -338,23 +264,25 @@ fn read(
             return (Err(error), vec![own("")]);
         }
     };
-    let (program, read) = traced(ctx, || evaluate(ctx, path, &text, contract));
+    let (program, read) = Names::traced(&Host::of(ctx).names, || {
+        evaluate(ctx, path, &text, contract)
+    });
     let (mut files, mut imported) = (vec![own(&text)], Vec::new());
     for (file, program) in read {
         imported.extend(program);
-        if files.iter().all(|known| known.path != file.path) {
+        if files.iter().all(|known| known.path() != file.path()) {
             files.push(file);
         }
     }
     // Modules of the binary have no file.
-    files.retain(|file| file.path == path || file.stamp.is_some());
-    let whole: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
+    files.retain(|file| file.path() == path || file.was_there());
+    let whole: Vec<&str> = files.iter().map(|file| file.text()).collect();
     let hash = format!("{:016x}", fingerprint(whole.join("\0").as_bytes()));
     let imports = files.iter().skip(1).map(|file| {
-        let name = file.path.file_stem().unwrap_or_default();
-        let part = format!("{:08x}", fingerprint(file.text.as_bytes()) as u32);
+        let name = file.path().file_stem().unwrap_or_default();
+        let part = format!("{:08x}", fingerprint(file.text().as_bytes()) as u32);
         let name = format!("{}-{part}", name.to_string_lossy());
-        (name, file.text.clone())
+        (name, file.text().to_string())
     });
     let imports = imports.collect();
     let version = program.map(|program| Version {

@@ -46,6 +46,7 @@ mod text;
 mod tokenizer;
 mod train;
 mod tree;
+mod watched;
 
 pub use convert::show;
 pub use error::{ScriptError, hint};
@@ -53,9 +54,9 @@ pub use help::{explain, kind_of};
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};
-pub use live::Watched;
 pub use plot::PlotValue;
 pub use tensor::Tensor;
+pub use watched::Watched;
 
 use rhai::{Engine, OptimizationLevel};
 

@@ -1,7 +1,7 @@
 //! The files that a session was built from, which may have changed since.
 
 use super::{Failure, Session};
-use crate::script::Watched;
+use crate::script::{Names, Watched};
 use rhai::{AST, EvalAltResult, Module, Scope};
 use std::path::Path;
 
@@ -43,10 +43,10 @@ impl Session {
     /// Imports a module under a name that every later cell knows.
     pub(super) fn import(&mut self, ast: AST, alias: String) -> Result<(), Box<EvalAltResult>> {
         let names = self.host.names.clone();
-        let outer = names.borrow_mut().read.replace(Vec::new());
-        let module = Module::eval_ast_as_new(Scope::new(), &ast, &self.engine);
-        let read = std::mem::replace(&mut names.borrow_mut().read, outer);
-        let read = read.unwrap_or_default().into_iter().map(|(file, _)| file);
+        let (module, read) = Names::traced(&names, || {
+            Module::eval_ast_as_new(Scope::new(), &ast, &self.engine)
+        });
+        let read = read.into_iter().map(|(file, _)| file);
         let files: Vec<Watched> = read.filter(|file| file.path().is_file()).collect();
         if let Some(found) = module?.get_sub_module(&alias) {
             let found = found.clone();

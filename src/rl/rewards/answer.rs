@@ -14,7 +14,7 @@ fn expected(output: &RewardOutput) -> Option<String> {
 }
 
 /// What is looked at: the completion's text, or what stands in its last element of a name.
-fn said(output: &RewardOutput, tag: Option<&str>) -> Option<String> {
+pub(super) fn said(output: &RewardOutput, tag: Option<&str>) -> Option<String> {
     match tag {
         None => Some(output.completion.text.clone()),
         Some(tag) => xml_tag(&output.completion.text, tag),

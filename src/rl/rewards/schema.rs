@@ -1,8 +1,8 @@
 //! Whether an output is JSON of a form.
 
+use super::answer::said;
 use crate::error::{Error, Result};
 use crate::rl::{RewardOutput, Score};
-use crate::text::xml_tag;
 use serde_json::Value;
 
 /// A JSON schema, compiled once.
@@ -35,11 +35,8 @@ pub fn json_schema(
     tag: Option<&str>,
     parsed: f64,
 ) -> Score {
-    let text = match tag {
-        None => Some(output.completion.text.clone()),
-        Some(tag) => xml_tag(&output.completion.text, tag),
-    };
-    let value = text.and_then(|text| serde_json::from_str::<Value>(block(&text).trim()).ok());
+    let value =
+        said(output, tag).and_then(|text| serde_json::from_str::<Value>(block(&text).trim()).ok());
     Score::Value(match value {
         None => 0.0,
         Some(value) if schema.allows(&value) => 1.0,
