@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::mlx;
 use crate::tensor::to_f32;
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, FLOAT, FnPtr, INT, Map, NativeCallContext};
+use rhai::{Array as List, Dynamic, FLOAT, FnPtr, INT, Map, NativeCallContext};
 use std::time::Instant;
 
 /// Registers the functions.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(functions).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(functions));
 }
 
 fn equal(a: &Dynamic, b: &Dynamic) -> Result<bool> {

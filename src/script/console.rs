@@ -4,11 +4,11 @@ use super::error::{Answer, At};
 use super::host::Host;
 use crate::mlx::interrupt;
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FnPtr, NativeCallContext};
 
 /// Registers the functions.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(functions).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(functions));
 }
 
 #[export_module]

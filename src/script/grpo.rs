@@ -35,9 +35,9 @@ impl GrpoTrainer {
 }
 
 /// Registers the type.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<GrpoTrainer>("GrpoTrainer");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     let show = |t: &mut GrpoTrainer| match t.0.try_borrow() {
         Ok(trainer) => {
             let reward = trainer.history.last().and_then(|m| m.get("reward"));

@@ -16,9 +16,9 @@ use std::path::Path;
 pub type PlotValue = Plot;
 
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Plot>("Plot");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     engine.register_static_module("plot", exported_module!(functions).into());
     let show = |p: &mut Plot| p.to_text(72, 12);
     engine.register_fn("to_string", show);

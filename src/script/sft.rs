@@ -20,15 +20,17 @@ use std::rc::Rc;
 pub struct SftTrainer(Rc<RefCell<sft::SftTrainer>>);
 
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<SftTrainer>("SftTrainer");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     engine.register_static_module("sft", exported_module!(functions).into());
-    let show = |t: &mut SftTrainer| {
-        let trainer = t.0.borrow();
-        let loss = trainer.history.last().and_then(|m| m.get("loss"));
-        let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
-        format!("SftTrainer after {} steps{loss}", trainer.steps())
+    let show = |t: &mut SftTrainer| match t.0.try_borrow() {
+        Ok(trainer) => {
+            let loss = trainer.history.last().and_then(|m| m.get("loss"));
+            let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
+            format!("SftTrainer after {} steps{loss}", trainer.steps())
+        }
+        Err(_) => "SftTrainer, training".into(),
     };
     engine.register_fn("to_string", show);
     engine.register_fn("to_debug", show);
