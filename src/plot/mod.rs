@@ -1,8 +1,11 @@
 //! Curves: a value, and how it looks in a terminal and as SVG.
 
 mod scale;
+mod sparkline;
 mod svg;
 mod terminal;
+
+pub use sparkline::sparkline;
 
 /// One curve.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    fn around(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn around(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
             (low.min(v), high.max(v))
         });

@@ -4,6 +4,7 @@ use super::convert;
 use super::error::{Answer, At};
 use super::lists::from_value;
 use super::settings::float;
+use super::show::debug;
 use super::tensor::{Tensor, same};
 use super::tree;
 use crate::error::{Error, Result};
@@ -62,7 +63,7 @@ fn failed(
     ctx: &NativeCallContext,
 ) -> Error {
     let text = |value: &mut Dynamic| {
-        convert::show(ctx.engine(), value).unwrap_or_else(|_| value.type_name().to_string())
+        debug(ctx.engine(), value).unwrap_or_else(|_| value.type_name().to_string())
     };
     let (left, right) = (text(a), text(b));
     let message = if message.is_empty() {

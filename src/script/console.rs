@@ -4,7 +4,7 @@ use super::error::{Answer, At};
 use super::host::Host;
 use crate::mlx::interrupt;
 use rhai::plugin::*;
-use rhai::{Dynamic, EvalAltResult, FnPtr, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FnPtr, INT, NativeCallContext};
 
 /// Registers the functions.
 pub fn register(global: &mut Module) {
@@ -34,6 +34,19 @@ mod functions {
     pub fn input(ctx: NativeCallContext, prompt: &str) -> Answer<Dynamic> {
         let line = (Host::of(&ctx).input)(prompt).at(&ctx)?;
         Ok(line.map_or(Dynamic::UNIT, Dynamic::from))
+    }
+
+    /// The value that a cell at the prompt had: by the cell's number, as errors and `:hist` show it, or
+    /// counted from the last value, which is -1. The last 20 are kept, fewer where they are large.
+    ///
+    /// ```rhai
+    /// fn sum_of_last_two() { out(-1) + out(-2) }
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn out(ctx: NativeCallContext, number: INT) -> Answer<Dynamic> {
+        let results = Host::of(&ctx).results;
+        let value = results.borrow().get(number);
+        value.at(&ctx)
     }
 
     /// Runs a function that takes nothing. A Ctrl-C during it ends the function and not the script,

@@ -16,6 +16,7 @@ use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::{Dataset, Source};
 use crate::error::{Error, Result};
 use crate::rl::{self, BuiltIn, EvalSettings, GrpoSettings, OnError, Report};
+use crate::train::Metrics;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, FnPtr, INT, Map, NativeCallContext};
 use serde_json::json;
@@ -31,6 +32,12 @@ impl GrpoTrainer {
     /// A handle on a new trainer, with a loss of the script's own or the built-in one.
     pub fn new(trainer: rl::GrpoTrainer, loss: Option<FnPtr>) -> Self {
         Self(Rc::new(RefCell::new(trainer)), loss)
+    }
+
+    /// The metrics of every step so far; of none while it is at work.
+    pub fn history(&self) -> Vec<Metrics> {
+        let trainer = self.0.try_borrow();
+        trainer.map(|t| t.history.clone()).unwrap_or_default()
     }
 }
 

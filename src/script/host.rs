@@ -1,6 +1,7 @@
 //! What the bindings need from whoever runs the engine.
 
 use super::hooks::Names;
+use super::results::Results;
 use crate::error::{Error, Result};
 use crate::hub::{self, Download};
 use crate::train::{Observer, Quiet};
@@ -25,6 +26,8 @@ pub struct Host {
     /// Makes somebody to watch a download.
     pub download: Rc<dyn Fn() -> Box<dyn Download>>,
     pub names: Rc<RefCell<Names>>,
+    /// The values of cells, for `out`.
+    pub results: Rc<RefCell<Results>>,
     /// What the script was started with: the list `args`.
     pub args: Vec<String>,
 }
@@ -52,6 +55,7 @@ impl Host {
             observer: Rc::new(|| Box::new(Quiet)),
             download: Rc::new(|| Box::new(hub::Quiet)),
             names: Rc::default(),
+            results: Rc::default(),
             args: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ use super::settings::Settings;
 use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::Dataset;
 use crate::sft::{self, SftSettings, Truncation};
+use crate::train::Metrics;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, Map, NativeCallContext};
 use serde_json::json;
@@ -18,6 +19,14 @@ use std::rc::Rc;
 /// A trainer as a script's value: every copy is the same trainer.
 #[derive(Clone)]
 pub struct SftTrainer(Rc<RefCell<sft::SftTrainer>>);
+
+impl SftTrainer {
+    /// The metrics of every step so far; of none while it is at work.
+    pub fn history(&self) -> Vec<Metrics> {
+        let trainer = self.0.try_borrow();
+        trainer.map(|t| t.history.clone()).unwrap_or_default()
+    }
+}
 
 /// Registers the type and the module.
 pub fn register(engine: &mut Engine, global: &mut Module) {
