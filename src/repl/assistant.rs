@@ -41,7 +41,10 @@ impl Assistant {
     fn complete_command(&self, head: &str) -> (usize, Vec<String>) {
         let Some(space) = head.rfind(char::is_whitespace) else {
             let names = self.commands.iter().map(|(name, _)| (*name).to_string());
-            return (1, names.filter(|name| name.starts_with(&head[1..])).collect());
+            return (
+                1,
+                names.filter(|name| name.starts_with(&head[1..])).collect(),
+            );
         };
         let start = space + head[space..].chars().next().map_or(1, char::len_utf8);
         let word = &head[start..];
@@ -68,7 +71,9 @@ impl Validator for Assistant {
     fn validate(&self, ctx: &mut ValidationContext) -> Result<ValidationResult> {
         let text = ctx.input();
         // A command and a question are one line, and an empty line sends what there is.
-        let sends = text.rsplit_once('\n').is_some_and(|(_, last)| last.trim().is_empty());
+        let sends = text
+            .rsplit_once('\n')
+            .is_some_and(|(_, last)| last.trim().is_empty());
         if is_command(text.trim_start()) || asked(text).is_some() || sends {
             return Ok(ValidationResult::Valid(None));
         }

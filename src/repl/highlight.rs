@@ -121,7 +121,10 @@ mod tests {
                 assert_eq!(plain(&painted), text);
             }
         }
-        assert_eq!(paint("let", &spans(&engine, "let"), None), "\x1b[35mlet\x1b[0m");
+        assert_eq!(
+            paint("let", &spans(&engine, "let"), None),
+            "\x1b[35mlet\x1b[0m"
+        );
         assert_eq!(plain(&paint_command(":help x")), ":help x");
     }
 

@@ -52,7 +52,11 @@ impl ConditionalEventHandler for Recall {
         let is_typed = !line.is_empty() && !line.contains('\n') && ctx.pos() == line.len();
         let mut how = self.0.load(Relaxed);
         if how == Self::NONE {
-            how = if is_typed && is_up { Self::SEARCH } else { Self::PLAIN };
+            how = if is_typed && is_up {
+                Self::SEARCH
+            } else {
+                Self::PLAIN
+            };
             self.0.store(how, Relaxed);
         }
         match (how, is_up) {

@@ -1,8 +1,12 @@
 //! Line editing, and how runs look in a terminal.
 
+mod assistant;
 mod download;
 mod editor;
+mod elsewhere;
+mod highlight;
 mod input;
+mod keys;
 mod progress;
 
 pub use download::download;
@@ -27,10 +31,20 @@ Ctrl-C stops what is running and keeps every value. Tab completes names.
 
 ";
 
+/// The commands, for completion.
+const COMMANDS: [(&str, &str); 6] = [
+    ("edit", "the last input in an editor"),
+    ("help", "what a name is"),
+    ("quit", "leave"),
+    ("reload", "what has changed of scripts and imports"),
+    ("run", "run a script here"),
+    ("who", "the variables"),
+];
+
 /// Reads, evaluates and shows until the user leaves.
 pub fn run(session: Session) -> crate::Result<()> {
     let session = Rc::new(RefCell::new(session));
-    let mut editor = LineEditor::new(session.clone())?;
+    let mut editor = LineEditor::new(session.clone(), &COMMANDS)?;
     println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
     let mut interrupted = false;
     loop {
@@ -57,7 +71,6 @@ pub fn run(session: Session) -> crate::Result<()> {
             Line::End => break,
         }
     }
-    editor.save();
     Ok(())
 }
 
