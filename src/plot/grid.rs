@@ -84,7 +84,9 @@ impl Grid {
         let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
         let scale = self.scale();
         let values = cells.map(|(row, column)| {
-            let inside = |start: usize, step: usize, end: usize| start * step..(start * step + step).min(end);
+            let inside = |start: usize, step: usize, end: usize| {
+                start * step..(start * step + step).min(end)
+            };
             let block = inside(row, down, self.rows)
                 .flat_map(|r| inside(column, across, self.columns).map(move |c| (r, c)));
             let block: Vec<f64> = block.map(|(r, c)| self.at(r, c)).collect();

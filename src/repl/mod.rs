@@ -1,9 +1,13 @@
 //! Line editing, and how runs look in a terminal.
 
+mod assistant;
 mod commands;
 mod download;
 mod editor;
+mod elsewhere;
+mod highlight;
 mod input;
+mod keys;
 mod progress;
 mod prompt;
 
@@ -32,7 +36,7 @@ const IMPATIENT: Duration = Duration::from_secs(1);
 /// A terminal that cannot be read.
 pub fn run(session: Session, greet: bool) -> crate::Result<()> {
     let session = Rc::new(RefCell::new(session));
-    let mut editor = LineEditor::new(session.clone())?;
+    let mut editor = LineEditor::new(session.clone(), commands::names())?;
     let mut prompt = Prompt::new(
         session.clone(),
         Rc::new(|text| println!("{text}")),

@@ -85,8 +85,12 @@ impl Prompt {
                 Then::Go
             });
         }
-        if !trimmed.is_empty() {
-            self.evaluate(text);
+        let about = self.session.borrow().about(trimmed);
+        match about {
+            Some(Ok(told)) => self.say(&told),
+            Some(Err(reason)) => (self.err)(&format!("error: {reason}")),
+            None if trimmed.is_empty() => {}
+            None => self.evaluate(text),
         }
         Then::Go
     }

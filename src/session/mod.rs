@@ -5,25 +5,35 @@
 //! against the scope: errors keep their cell and line, and a function defined again is the new one
 //! for everybody.
 
+mod ask;
 mod complete;
+mod context;
 mod failure;
 mod files;
 mod held;
 mod names;
 mod parts;
+mod paths;
+mod spans;
 mod timing;
 
+pub use ask::asked;
 pub use complete::{Completeness, completeness};
 pub use failure::{Failure, Kind};
 pub use held::Variable;
+pub use paths::complete as complete_path;
+pub use spans::{Span, SpanKind, spans};
 pub use timing::{Runs, Timed};
 
 use crate::mlx::interrupt;
+use crate::script::docs::Index;
 use crate::script::{self, Host, Screen, Shown};
 use parts::{Part, parts};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Module, Scope};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 /// A session: values, functions and sources of everything that was evaluated.
 pub struct Session {
@@ -36,6 +46,10 @@ pub struct Session {
     loaded: Vec<files::Loaded>,
     /// Where values are shown.
     pub screen: Screen,
+    /// Where each function of a cell or script was defined last.
+    homes: HashMap<String, String>,
+    /// Made when somebody asks, forgotten when a function or a module comes.
+    index: RefCell<Option<Rc<Index>>>,
 }
 
 /// The result of a cell.
@@ -57,6 +71,8 @@ impl Session {
             cells: 0,
             loaded: Vec::new(),
             screen: Screen::default(),
+            homes: HashMap::new(),
+            index: RefCell::default(),
         };
         session.set_args(args);
         session
@@ -72,6 +88,13 @@ impl Session {
     /// The engine, for completion and help.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Everything that is documented, functions of the session among it.
+    pub fn index(&self) -> Rc<Index> {
+        let mut made = self.index.borrow_mut();
+        let make = || Rc::new(Index::new(&self.engine));
+        made.get_or_insert_with(make).clone()
     }
 
     /// Names of the variables.
@@ -186,6 +209,11 @@ impl Session {
         }
         let named = ast.iter_functions().map(|f| f.name.to_string());
         let named = named.filter(|name| !name.starts_with("anon$"));
+        let named: Vec<String> = named.collect();
+        let source = ast.source().unwrap_or_default();
+        let homes = named.iter().map(|name| (name.clone(), source.to_string()));
+        self.homes.extend(homes);
+        self.index.take();
         self.host.names.borrow_mut().functions.extend(named);
         let functions = ast.clone_functions_only();
         let module = Module::eval_ast_as_new(Scope::new(), &functions, &self.engine)?;

@@ -20,8 +20,13 @@ const NAN: &str = "#cccccc";
 pub fn draw(plot: &Plot, grid: &Grid) -> Page {
     let scale = grid.scale();
     let (small, [down, across]) = grid.reduced(MOST, MOST);
-    let row_names: Vec<String> = (0..small.rows).map(|i| name(&small.row_names, i, down)).collect();
-    let widest = row_names.iter().map(|name| text_width(name)).fold(0.0, f64::max);
+    let row_names: Vec<String> = (0..small.rows)
+        .map(|i| name(&small.row_names, i, down))
+        .collect();
+    let widest = row_names
+        .iter()
+        .map(|name| text_width(name))
+        .fold(0.0, f64::max);
     let left = widest.clamp(20.0, 160.0) + if plot.y.is_empty() { 16.0 } else { 36.0 };
     let top = if plot.title.is_empty() { 14.0 } else { 36.0 };
     let room = [WIDTH - KEY - left, BOTTOM - top];
@@ -38,7 +43,10 @@ pub fn draw(plot: &Plot, grid: &Grid) -> Page {
         page.add(format_args!("<path d=\"{path}\" fill=\"{fill}\"/>"));
     }
     page.add(format_args!("</g>"));
-    let (right, bottom) = (left + size[0] * small.columns as f64, top + size[1] * small.rows as f64);
+    let (right, bottom) = (
+        left + size[0] * small.columns as f64,
+        top + size[1] * small.rows as f64,
+    );
     let mut free = 0.0;
     for (i, text) in row_names.iter().enumerate() {
         let at = top + size[1] * (i as f64 + 0.5) + 4.0;
@@ -48,9 +56,19 @@ pub fn draw(plot: &Plot, grid: &Grid) -> Page {
         }
     }
     columns(&mut page, &small, across, [left, bottom, size[0]]);
-    page.text((left + right) / 2.0, bottom + 40.0, Anchor::Middle, &fit_width(&plot.x, room[0]));
+    page.text(
+        (left + right) / 2.0,
+        bottom + 40.0,
+        Anchor::Middle,
+        &fit_width(&plot.x, room[0]),
+    );
     page.text_upwards(16.0, (top + bottom) / 2.0, &fit_width(&plot.y, room[1]));
-    key(&mut page, &scale, grid.has_nan(), [right + 24.0, top, bottom]);
+    key(
+        &mut page,
+        &scale,
+        grid.has_nan(),
+        [right + 24.0, top, bottom],
+    );
     if (down, across) != (1, 1) {
         let note = format!("means of {down} by {across} cells");
         page.text(WIDTH - 8.0, HEIGHT - 8.0, Anchor::End, &note);
@@ -65,7 +83,10 @@ fn cell(grid: &Grid, room: [f64; 2]) -> [f64; 2] {
     let side = wide.min(high);
     match side * 2.0 >= wide.max(high) {
         true => [side, side],
-        false => [wide.min(2.0 * side.max(40.0)).max(side), high.min(2.0 * side.max(40.0)).max(side)],
+        false => [
+            wide.min(2.0 * side.max(40.0)).max(side),
+            high.min(2.0 * side.max(40.0)).max(side),
+        ],
     }
 }
 

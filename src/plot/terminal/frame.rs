@@ -109,7 +109,10 @@ fn wrapped(entries: Vec<String>, indent: &str, columns: usize) -> Vec<String> {
                 line.push_str(&entry);
             }
             _ if is_full => {
-                lines.push(format!("{indent}{}", fit(&format!("… and {} more", count - i), room)));
+                lines.push(format!(
+                    "{indent}{}",
+                    fit(&format!("… and {} more", count - i), room)
+                ));
                 break;
             }
             _ => lines.push(format!("{indent}{entry}")),
@@ -128,5 +131,9 @@ fn visible_width(text: &str) -> usize {
 
 /// An entry of a legend: a mark, and a name that fits into the room.
 pub fn entry(mark: &str, name: &str, room: usize, colour: Option<u8>) -> String {
-    format!("{} {}", paint::coloured(mark, colour), fit(name, room.saturating_sub(width(mark) + 1)))
+    format!(
+        "{} {}",
+        paint::coloured(mark, colour),
+        fit(name, room.saturating_sub(width(mark) + 1))
+    )
 }

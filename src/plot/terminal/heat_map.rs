@@ -1,8 +1,8 @@
 //! Heat maps: by shades, or by coloured halves of characters.
 
 use super::super::grid::{Grid, name};
-use super::super::scale::{Scale, short};
 use super::super::palette::heat;
+use super::super::scale::{Scale, short};
 use super::super::text::width;
 use super::frame::{Frame, room};
 use super::{Plot, Screen, paint};
@@ -16,7 +16,11 @@ const WIDEST: usize = 8;
 pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     let scale = grid.scale();
     // Two cells of a column share a line where there are colours for both halves.
-    let lines = if screen.colour { 2 * screen.rows } else { screen.rows };
+    let lines = if screen.colour {
+        2 * screen.rows
+    } else {
+        screen.rows
+    };
     let row_texts: Vec<String> = match grid.row_names.is_empty() {
         true => vec![grid.rows.to_string()],
         false => grid.row_names.clone(),
@@ -28,17 +32,28 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     let tall = (lines / rows).min(if screen.colour { WIDEST } else { WIDEST / 2 });
     let square = if screen.colour { tall } else { 2 * tall };
     let each = (room / columns).clamp(1, WIDEST.min(square));
-    let tall = tall.min(if screen.colour { each } else { each.div_ceil(2) }).max(1);
+    let tall = tall
+        .min(if screen.colour {
+            each
+        } else {
+            each.div_ceil(2)
+        })
+        .max(1);
     // Cells may be wider than high, so that the names below them have room.
     let names = small.column_names.iter().map(|name| width(name) + 1);
-    let each = names.max().unwrap_or(1).min(room / columns).clamp(each, WIDEST.max(each));
+    let each = names
+        .max()
+        .unwrap_or(1)
+        .min(room / columns)
+        .clamp(each, WIDEST.max(each));
     let body = match screen.colour {
         true => halves(&small, &scale, tall, each),
         false => shades(&small, &scale, tall, each),
     };
     let per_line = if screen.colour { 2 } else { 1 };
     let middle = |row: usize| (row * tall + (tall - 1) / 2) / per_line;
-    let shown = |i: usize, names: &[String], step: usize| !names.is_empty() || i.is_multiple_of(step);
+    let shown =
+        |i: usize, names: &[String], step: usize| !names.is_empty() || i.is_multiple_of(step);
     let frame = Frame {
         width: each * columns,
         y_ticks: (0..small.rows)
@@ -48,9 +63,18 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
         x_ticks: (0..small.columns)
             .filter(|column| {
                 let widest = (grid.columns.saturating_sub(1)).to_string().len() + 2;
-                shown(*column, &small.column_names, apart(columns, each * columns, widest))
+                shown(
+                    *column,
+                    &small.column_names,
+                    apart(columns, each * columns, widest),
+                )
             })
-            .map(|column| (column * each + (each - 1) / 2, name(&small.column_names, column, across)))
+            .map(|column| {
+                (
+                    column * each + (each - 1) / 2,
+                    name(&small.column_names, column, across),
+                )
+            })
             .collect(),
         body,
         x: plot.x.clone(),
@@ -58,7 +82,11 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     };
     let mut legend = vec![key(&scale, screen.colour)];
     if grid.has_nan() {
-        let mark = if screen.colour { paint::coloured("█", Some(paint::NAN)) } else { NAN.into() };
+        let mark = if screen.colour {
+            paint::coloured("█", Some(paint::NAN))
+        } else {
+            NAN.into()
+        };
         legend.push(format!("{mark} NaN"));
     }
     if (down, across) != (1, 1) {
@@ -71,7 +99,10 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
 fn apart(count: usize, room: usize, size: usize) -> usize {
     let least = (count * size).div_ceil(room.max(1)).max(1);
     let round = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
-    round.into_iter().find(|step| *step >= least).unwrap_or(least)
+    round
+        .into_iter()
+        .find(|step| *step >= least)
+        .unwrap_or(least)
 }
 
 fn shades(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
@@ -81,7 +112,9 @@ fn shades(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
     };
     let line = |row: usize| -> String {
         let cells = (0..grid.columns).map(|column| shade(grid.at(row, column)));
-        cells.flat_map(|shade| std::iter::repeat_n(shade, each)).collect()
+        cells
+            .flat_map(|shade| std::iter::repeat_n(shade, each))
+            .collect()
     };
     (0..grid.rows * tall).map(|i| line(i / tall)).collect()
 }

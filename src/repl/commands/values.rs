@@ -2,7 +2,6 @@
 
 use super::{Answer, listed};
 use crate::repl::prompt::{Prompt, Then};
-use crate::script::docs::Index;
 use crate::script::{Grid, explain};
 
 const GREETING: &str = "\
@@ -14,7 +13,7 @@ Commands (`%name` is `:name` too):";
 
 pub fn help(prompt: &mut Prompt, name: &str) -> Answer {
     let session = prompt.session();
-    let index = Index::new(session.engine());
+    let index = session.index();
     let text = match name {
         "" => format!("{GREETING}\n{}\n\n{}", listed(), index.overview()),
         name => explain(&index, name).map_err(|error| error.to_string())?,
