@@ -62,19 +62,25 @@ impl Scale {
         let step = steps
             .into_iter()
             .map(|(digit, power)| (round(digit, power), power))
-            .find(|(step, _)| *step >= raw);
+            .find(|(step, _)| *step >= raw * (1.0 - 1e-6));
         let Some((step, power)) = step.filter(|(step, _)| step.is_finite() && *step > 0.0) else {
             return Vec::new();
         };
-        let first = (self.low / step).ceil();
+        // A tick at an end of the range may be a rounding error outside it.
+        let first = (self.low / step - 1e-6).ceil();
         let values = (0..=3 * count as u32).map(|i| (first + f64::from(i)) * step);
-        let mut values: Vec<f64> = values.take_while(|value| *value <= self.high).collect();
+        let end = self.high + step * 1e-6;
+        let mut values: Vec<f64> = values.take_while(|value| *value <= end).collect();
         values.dedup();
         let largest = self.low.abs().max(self.high.abs());
-        let text = |value: f64| label(value, power, largest);
         values
             .into_iter()
-            .map(|value| (value, text(value)))
+            .map(|value| {
+                (
+                    value.clamp(self.low, self.high),
+                    label(value, power, largest),
+                )
+            })
             .collect()
     }
 }
@@ -87,7 +93,9 @@ fn round(digit: i32, power: i32) -> f64 {
 /// The power of ten of a number's first digit.
 fn exponent(value: f64) -> i32 {
     let text = format!("{value:e}");
-    let power = text.split_once('e').and_then(|(_, power)| power.parse().ok());
+    let power = text
+        .split_once('e')
+        .and_then(|(_, power)| power.parse().ok());
     power.unwrap_or(0)
 }
 
@@ -157,7 +165,17 @@ mod tests {
     #[test]
     fn any_range_has_ticks_inside_it_and_places_from_0_to_1() {
         let ends = [
-            0.0, 1e-320, 1e-300, 1e-9, 0.1, 1.0, 1.0000000001, 7.3, 1e15, 1e300, f64::MAX,
+            0.0,
+            1e-320,
+            1e-300,
+            1e-9,
+            0.1,
+            1.0,
+            1.0000000001,
+            7.3,
+            1e15,
+            1e300,
+            f64::MAX,
         ];
         let both = ends.iter().flat_map(|v| [*v, -*v]);
         let all: Vec<f64> = both.collect();
@@ -165,11 +183,17 @@ mod tests {
             for high in &all {
                 let scale = Scale::around([*low, *high].into_iter());
                 assert!(scale.low < scale.high, "{scale:?}");
-                assert_eq!((scale.place(scale.low), scale.place(scale.high)), (0.0, 1.0));
+                assert_eq!(
+                    (scale.place(scale.low), scale.place(scale.high)),
+                    (0.0, 1.0)
+                );
                 let ticks = scale.ticks(5);
                 assert!(ticks.len() <= 16, "{scale:?} {ticks:?}");
                 for (value, text) in ticks {
-                    assert!(scale.low <= value && value <= scale.high, "{scale:?} {text}");
+                    assert!(
+                        scale.low <= value && value <= scale.high,
+                        "{scale:?} {text}"
+                    );
                     assert!(text.len() <= 18, "{text}");
                 }
             }
@@ -178,11 +202,22 @@ mod tests {
 
     #[test]
     fn short_numbers() {
-        let numbers = [0.0, -0.25, 1234.56, 123456.7, 0.00012345, 1e-300, 1e6, f64::NAN];
+        let numbers = [
+            0.0,
+            -0.25,
+            1234.56,
+            123456.7,
+            0.00012345,
+            1e-300,
+            1e6,
+            f64::NAN,
+        ];
         let texts = numbers.map(short);
         assert_eq!(
             texts,
-            ["0", "-0.25", "1235", "123457", "1.234e-4", "1e-300", "1e6", "NaN"]
+            [
+                "0", "-0.25", "1235", "123457", "1.234e-4", "1e-300", "1e6", "NaN"
+            ]
         );
     }
 }

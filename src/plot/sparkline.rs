@@ -16,7 +16,9 @@ pub fn sparkline(values: &[f64], width: usize) -> String {
         .map(|block| {
             let numbers = block.iter().filter(|v| !v.is_nan());
             let count = numbers.clone().count() as f64;
-            let sum: f64 = numbers.map(|v| v.clamp(range.low, range.high) / count).sum();
+            let sum: f64 = numbers
+                .map(|v| v.clamp(range.low, range.high) / count)
+                .sum();
             if count == 0.0 { f64::NAN } else { sum }
         })
         .collect();

@@ -48,7 +48,10 @@ mod tests {
         assert_eq!(fit("reward", 4), "rew…");
         assert_eq!(fit("奖励函数", 5), "奖励…");
         assert_eq!(fit("a\u{1b}[0m\nb", 9), "a [0m b");
-        assert_eq!((fit("reward", 1), fit("reward", 0)), ("…".into(), String::new()));
+        assert_eq!(
+            (fit("reward", 1), fit("reward", 0)),
+            ("…".into(), String::new())
+        );
         assert_eq!(right("ab", 4), "  ab");
         assert_eq!(centre("ab", 6), "  ab");
     }

@@ -41,7 +41,12 @@ impl Frame {
         };
         frame.axes(&mut page, &ticks);
         let (middle, height) = ((left + RIGHT) / 2.0, BOTTOM - top);
-        page.text(middle, HEIGHT - 10.0, Anchor::Middle, &fit_width(&plot.x, RIGHT - left));
+        page.text(
+            middle,
+            HEIGHT - 10.0,
+            Anchor::Middle,
+            &fit_width(&plot.x, RIGHT - left),
+        );
         page.text_upwards(16.0, top + height / 2.0, &fit_width(&plot.y, height));
         (page, frame)
     }

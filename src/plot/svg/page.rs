@@ -56,7 +56,9 @@ impl Page {
             Anchor::End => " text-anchor=\"end\"",
         };
         let text = escape(text);
-        self.add(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\"{anchor}>{text}</text>"));
+        self.add(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\"{anchor}>{text}</text>"
+        ));
     }
 
     /// Adds a text that runs upwards.

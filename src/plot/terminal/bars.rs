@@ -54,7 +54,11 @@ impl Columns {
         if value < 0.0 {
             // There are no blocks for the right eighths of a cell, so these bars go by halves.
             let halves = ((long(self.left) * 2.0).round() as usize).max(1);
-            let text = format!("{}{}", if halves % 2 == 1 { "▐" } else { "" }, "█".repeat(halves / 2));
+            let text = format!(
+                "{}{}",
+                if halves % 2 == 1 { "▐" } else { "" },
+                "█".repeat(halves / 2)
+            );
             return (right(&text, self.left), " ".repeat(self.right));
         }
         let least = usize::from(value > 0.0);

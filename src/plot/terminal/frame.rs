@@ -109,10 +109,17 @@ fn wrapped(entries: Vec<String>, indent: &str, columns: usize) -> Vec<String> {
                 line.push_str(&entry);
             }
             _ if is_full => {
-                lines.push(format!("{indent}{}", fit(&format!("… and {} more", count - i), room)));
+                lines.push(format!(
+                    "{indent}{}",
+                    fit(&format!("… and {} more", count - i), room)
+                ));
                 break;
             }
-            _ => lines.push(format!("{indent}{entry}")),
+            // What would be too wide begins further left.
+            _ => {
+                let indent = indent.len().min(columns.saturating_sub(entry_width));
+                lines.push(format!("{}{entry}", " ".repeat(indent)));
+            }
         }
     }
     lines
@@ -128,5 +135,9 @@ fn visible_width(text: &str) -> usize {
 
 /// An entry of a legend: a mark, and a name that fits into the room.
 pub fn entry(mark: &str, name: &str, room: usize, colour: Option<u8>) -> String {
-    format!("{} {}", paint::coloured(mark, colour), fit(name, room.saturating_sub(width(mark) + 1)))
+    format!(
+        "{} {}",
+        paint::coloured(mark, colour),
+        fit(name, room.saturating_sub(width(mark) + 1))
+    )
 }

@@ -1,8 +1,8 @@
 //! Heat maps: by shades, or by coloured halves of characters.
 
-use super::super::grid::{Grid, name};
-use super::super::scale::{Scale, short};
+use super::super::grid::{Grid, shown};
 use super::super::palette::heat;
+use super::super::scale::{Scale, short};
 use super::super::text::width;
 use super::frame::{Frame, room};
 use super::{Plot, Screen, paint};
@@ -16,7 +16,11 @@ const WIDEST: usize = 8;
 pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     let scale = grid.scale();
     // Two cells of a column share a line where there are colours for both halves.
-    let lines = if screen.colour { 2 * screen.rows } else { screen.rows };
+    let lines = if screen.colour {
+        2 * screen.rows
+    } else {
+        screen.rows
+    };
     let row_texts: Vec<String> = match grid.row_names.is_empty() {
         true => vec![grid.rows.to_string()],
         false => grid.row_names.clone(),
@@ -28,29 +32,39 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     let tall = (lines / rows).min(if screen.colour { WIDEST } else { WIDEST / 2 });
     let square = if screen.colour { tall } else { 2 * tall };
     let each = (room / columns).clamp(1, WIDEST.min(square));
-    let tall = tall.min(if screen.colour { each } else { each.div_ceil(2) }).max(1);
+    let tall = tall
+        .min(if screen.colour {
+            each
+        } else {
+            each.div_ceil(2)
+        })
+        .max(1);
     // Cells may be wider than high, so that the names below them have room.
     let names = small.column_names.iter().map(|name| width(name) + 1);
-    let each = names.max().unwrap_or(1).min(room / columns).clamp(each, WIDEST.max(each));
+    let each = names
+        .max()
+        .unwrap_or(1)
+        .min(room / columns)
+        .clamp(each, WIDEST.max(each));
     let body = match screen.colour {
         true => halves(&small, &scale, tall, each),
         false => shades(&small, &scale, tall, each),
     };
     let per_line = if screen.colour { 2 } else { 1 };
     let middle = |row: usize| (row * tall + (tall - 1) / 2) / per_line;
-    let shown = |i: usize, names: &[String], step: usize| !names.is_empty() || i.is_multiple_of(step);
+    let widest = grid.columns.saturating_sub(1).to_string().len() + 2;
+    let row_names = shown(&small.row_names, small.rows, down, (body.len(), 1));
+    let column_names = shown(
+        &small.column_names,
+        small.columns,
+        across,
+        (each * columns, widest),
+    );
     let frame = Frame {
         width: each * columns,
-        y_ticks: (0..small.rows)
-            .filter(|row| shown(*row, &small.row_names, apart(rows, body.len(), 1)))
-            .map(|row| (middle(row), name(&small.row_names, row, down)))
-            .collect(),
-        x_ticks: (0..small.columns)
-            .filter(|column| {
-                let widest = (grid.columns.saturating_sub(1)).to_string().len() + 2;
-                shown(*column, &small.column_names, apart(columns, each * columns, widest))
-            })
-            .map(|column| (column * each + (each - 1) / 2, name(&small.column_names, column, across)))
+        y_ticks: row_names.map(|(row, name)| (middle(row), name)).collect(),
+        x_ticks: column_names
+            .map(|(column, name)| (column * each + (each - 1) / 2, name))
             .collect(),
         body,
         x: plot.x.clone(),
@@ -58,20 +72,17 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     };
     let mut legend = vec![key(&scale, screen.colour)];
     if grid.has_nan() {
-        let mark = if screen.colour { paint::coloured("█", Some(paint::NAN)) } else { NAN.into() };
+        let mark = if screen.colour {
+            paint::coloured("█", Some(paint::NAN))
+        } else {
+            NAN.into()
+        };
         legend.push(format!("{mark} NaN"));
     }
     if (down, across) != (1, 1) {
         legend.push(format!("means of {down} by {across}"));
     }
     frame.lines(plot, screen, legend)
-}
-
-/// Every how many numbers one is written, so that each has `size` of the `room` for all.
-fn apart(count: usize, room: usize, size: usize) -> usize {
-    let least = (count * size).div_ceil(room.max(1)).max(1);
-    let round = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
-    round.into_iter().find(|step| *step >= least).unwrap_or(least)
 }
 
 fn shades(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
@@ -81,7 +92,9 @@ fn shades(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
     };
     let line = |row: usize| -> String {
         let cells = (0..grid.columns).map(|column| shade(grid.at(row, column)));
-        cells.flat_map(|shade| std::iter::repeat_n(shade, each)).collect()
+        cells
+            .flat_map(|shade| std::iter::repeat_n(shade, each))
+            .collect()
     };
     (0..grid.rows * tall).map(|i| line(i / tall)).collect()
 }
@@ -114,16 +127,4 @@ fn key(scale: &Scale, colour: bool) -> String {
         false => SHADES.iter().flat_map(|shade| [*shade, *shade]).collect(),
     };
     format!("{} [{bar}] {}", short(scale.low), short(scale.high))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_beside_the_cells_are_round_and_far_enough_apart() {
-        assert_eq!(apart(4, 8, 1), 1);
-        assert_eq!(apart(60, 60, 4), 5);
-        assert_eq!(apart(16, 8, 1), 2);
-    }
 }

@@ -27,7 +27,9 @@ pub fn draw(plot: &Plot, histogram: &Histogram, screen: &Screen) -> Vec<String> 
         let below = 8 * (screen.rows - 1 - row);
         let block = |height: &usize| EIGHTHS[height.saturating_sub(below).min(8)];
         let blocks = heights.iter().map(block);
-        let text: String = blocks.flat_map(|block| std::iter::repeat_n(block, each)).collect();
+        let text: String = blocks
+            .flat_map(|block| std::iter::repeat_n(block, each))
+            .collect();
         paint::coloured(&text, paint::curve(0, screen.colour))
     };
     let x = Scale {

@@ -40,7 +40,9 @@ pub fn draw(plot: &Plot, series: &[Series], screen: &Screen) -> Vec<String> {
         .iter()
         .map(|one| {
             let pieces = one.pieces(2 * width, &x).into_iter();
-            pieces.map(|piece| piece.iter().map(place).collect()).collect()
+            pieces
+                .map(|piece| piece.iter().map(place).collect())
+                .collect()
         })
         .collect();
     for (i, pieces) in curves.iter().enumerate() {
@@ -56,7 +58,10 @@ pub fn draw(plot: &Plot, series: &[Series], screen: &Screen) -> Vec<String> {
         body: dots.lines(screen.colour),
         width,
         y_ticks,
-        x_ticks: x_ticks.into_iter().map(|(value, text)| (column(value), text)).collect(),
+        x_ticks: x_ticks
+            .into_iter()
+            .map(|(value, text)| (column(value), text))
+            .collect(),
         x: plot.x.clone(),
         y: plot.y.clone(),
     };
@@ -72,7 +77,14 @@ fn legend(series: &[Series], colour: bool, room: usize) -> Vec<String> {
     }
     let entries = series.iter().enumerate();
     entries
-        .map(|(i, one)| entry(&mark(i).to_string(), &one.name, room, paint::curve(i, colour)))
+        .map(|(i, one)| {
+            entry(
+                &mark(i).to_string(),
+                &one.name,
+                room,
+                paint::curve(i, colour),
+            )
+        })
         .collect()
 }
 
@@ -93,10 +105,17 @@ fn mark_all(dots: &mut Dots, curves: &[Vec<Vec<(f64, f64)>>]) {
     for (i, pieces) in curves.iter().enumerate() {
         let own = APART * i / curves.len();
         let mut next = 2.0 * own as f64;
-        for (from, to) in pieces.iter().flat_map(|p| p.windows(2)).map(|p| (p[0], p[1])) {
+        for (from, to) in pieces
+            .iter()
+            .flat_map(|p| p.windows(2))
+            .map(|p| (p[0], p[1]))
+        {
             while to.0 > from.0 && next <= to.0 {
                 let part = ((next - from.0) / (to.0 - from.0)).max(0.0);
-                let at = (from.0 + part * (to.0 - from.0), from.1 + part * (to.1 - from.1));
+                let at = (
+                    from.0 + part * (to.0 - from.0),
+                    from.1 + part * (to.1 - from.1),
+                );
                 dots.mark(at, mark(i), i);
                 next += 2.0 * APART as f64;
             }

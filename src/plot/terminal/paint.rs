@@ -69,7 +69,10 @@ mod tests {
         for colour in CURVES {
             let own = luminance(colour);
             let (on_white, on_black) = (1.05 / (own + 0.05), (own + 0.05) / 0.05);
-            assert!(on_white >= 3.0 && on_black >= 3.0, "{colour}: {on_white} {on_black}");
+            assert!(
+                on_white >= 3.0 && on_black >= 3.0,
+                "{colour}: {on_white} {on_black}"
+            );
         }
     }
 
