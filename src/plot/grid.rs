@@ -106,17 +106,47 @@ impl Grid {
     }
 }
 
-/// The text beside row or column `i` of a matrix whose blocks are of `step` original ones.
-pub fn name(names: &[String], i: usize, step: usize) -> String {
-    match names.get(i) {
+/// The words along one side of a matrix of `count` rows or columns, by index: its names, or else
+/// numbers, of which so many are left out that each of the others has `size` of the `room`.
+/// `block` is how many original rows or columns one stands for.
+pub fn shown<'a>(
+    names: &'a [String],
+    count: usize,
+    block: usize,
+    (room, size): (usize, usize),
+) -> impl Iterator<Item = (usize, String)> + 'a {
+    let step = if names.is_empty() {
+        apart(count, room, size)
+    } else {
+        1
+    };
+    let text = move |i: usize| match names.get(i) {
         Some(name) => name.clone(),
-        None => (i * step).to_string(),
-    }
+        None => (i * block).to_string(),
+    };
+    (0..count).step_by(step).map(move |i| (i, text(i)))
+}
+
+/// Every how many numbers one is written, so that each has `size` of the `room` for all.
+fn apart(count: usize, room: usize, size: usize) -> usize {
+    let least = (count * size).div_ceil(room.max(1)).max(1);
+    let round = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+    round
+        .into_iter()
+        .find(|step| *step >= least)
+        .unwrap_or(least)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_beside_the_cells_are_round_and_far_enough_apart() {
+        assert_eq!(apart(4, 8, 1), 1);
+        assert_eq!(apart(60, 60, 4), 5);
+        assert_eq!(apart(16, 8, 1), 2);
+    }
 
     #[test]
     fn blocks_are_means_and_what_is_not_a_number_is_not_lost() {

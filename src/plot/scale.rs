@@ -62,19 +62,25 @@ impl Scale {
         let step = steps
             .into_iter()
             .map(|(digit, power)| (round(digit, power), power))
-            .find(|(step, _)| *step >= raw);
+            .find(|(step, _)| *step >= raw * (1.0 - 1e-6));
         let Some((step, power)) = step.filter(|(step, _)| step.is_finite() && *step > 0.0) else {
             return Vec::new();
         };
-        let first = (self.low / step).ceil();
+        // A tick at an end of the range may be a rounding error outside it.
+        let first = (self.low / step - 1e-6).ceil();
         let values = (0..=3 * count as u32).map(|i| (first + f64::from(i)) * step);
-        let mut values: Vec<f64> = values.take_while(|value| *value <= self.high).collect();
+        let end = self.high + step * 1e-6;
+        let mut values: Vec<f64> = values.take_while(|value| *value <= end).collect();
         values.dedup();
         let largest = self.low.abs().max(self.high.abs());
-        let text = |value: f64| label(value, power, largest);
         values
             .into_iter()
-            .map(|value| (value, text(value)))
+            .map(|value| {
+                (
+                    value.clamp(self.low, self.high),
+                    label(value, power, largest),
+                )
+            })
             .collect()
     }
 }

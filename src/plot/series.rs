@@ -40,8 +40,12 @@ impl Series {
         let width = width.clamp(1, 2 * n + 1);
         let before = (width - 1) / 2;
         let padded = (n + width).next_multiple_of(width);
+        let largest = self.finite().fold(0.0, |most, p| p.1.abs().max(most));
+        // Only sums that would overflow are of parts, since parts are rounded.
+        let overflows = !(largest * width as f64).is_finite();
+        let part = if overflows { width as f64 } else { 1.0 };
         let at = |i: usize| match i.checked_sub(before).and_then(|i| self.points.get(i)) {
-            Some(point) if is_finite(point) => (point.1 / width as f64, 1usize),
+            Some(point) if is_finite(point) => (point.1 / part, 1usize),
             _ => (0.0, 0),
         };
         let add = |a: (f64, usize), b: (f64, usize)| (a.0 + b.0, a.1 + b.1);
@@ -58,7 +62,7 @@ impl Series {
                 0 => from_right[i],
                 _ => add(from_right[i], from_left[i + width - 1]),
             };
-            sum * (width as f64 / count as f64)
+            sum / count as f64 * part
         };
         let points = self.points.iter().enumerate();
         Self {

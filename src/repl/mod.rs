@@ -91,6 +91,7 @@ fn screen() -> Screen {
     Screen {
         columns: size.map_or(80, |(_, columns)| usize::from(columns)),
         colour: colours(&std::io::stdout()),
+        ..Screen::default()
     }
 }
 

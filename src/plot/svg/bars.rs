@@ -18,7 +18,7 @@ pub fn draw(plot: &Plot, bars: &[Bar]) -> Page {
     let count = shown.len().max(1) as f64;
     let step = ((HEIGHT - top - 48.0) / count).clamp(LEAST_STEP, MOST_STEP);
     let bottom = top + step * count;
-    let mut page = Page::new(HEIGHT.max(bottom + 48.0));
+    let mut page = Page::new(bottom + 48.0);
     page.title(&plot.title);
     let finite = shown.iter().map(|bar| bar.value).filter(|v| v.is_finite());
     let x = Scale::around(finite.chain([0.0]));

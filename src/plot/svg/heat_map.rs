@@ -1,6 +1,6 @@
 //! Heat maps: one path for each colour, so that a large matrix stays a small file.
 
-use super::super::grid::{Grid, name};
+use super::super::grid::{Grid, shown};
 use super::super::palette::heat;
 use super::super::scale::{Scale, short};
 use super::Plot;
@@ -20,49 +20,38 @@ const NAN: &str = "#cccccc";
 pub fn draw(plot: &Plot, grid: &Grid) -> Page {
     let scale = grid.scale();
     let (small, [down, across]) = grid.reduced(MOST, MOST);
-    let row_names: Vec<String> = (0..small.rows)
-        .map(|i| name(&small.row_names, i, down))
-        .collect();
-    let widest = row_names
-        .iter()
-        .map(|name| text_width(name))
-        .fold(0.0, f64::max);
-    let left = widest.clamp(20.0, 160.0) + if plot.y.is_empty() { 16.0 } else { 36.0 };
+    let names = small.row_names.iter().map(|name| text_width(name));
+    let widest = names.fold(text_width(&grid.rows.to_string()), f64::max);
+    let beside = widest.clamp(20.0, 160.0) + if plot.y.is_empty() { 16.0 } else { 40.0 };
     let top = if plot.title.is_empty() { 14.0 } else { 36.0 };
-    let room = [WIDTH - KEY - left, BOTTOM - top];
-    let size = cell(&small, room);
-    let mut page = Page::new(HEIGHT);
+    let room = [WIDTH - KEY - beside, BOTTOM - top];
+    let [wide, high] = cell(&small, room);
+    let size = [wide * small.columns as f64, high * small.rows as f64];
+    // The map with its words and key stands in the middle of the page.
+    let left = beside + (room[0] - size[0]) / 2.0;
+    let (right, bottom) = (left + size[0], top + size[1]);
+    let mut page = Page::new((bottom + 52.0).max(160.0));
     page.title(&plot.title);
     page.add(format_args!(
-        "<g transform=\"translate({left:.1} {top:.1}) scale({:.4} {:.4})\" \
-         shape-rendering=\"crispEdges\">",
-        size[0], size[1]
+        "<g transform=\"translate({left:.1} {top:.1}) scale({wide:.4} {high:.4})\" \
+         shape-rendering=\"crispEdges\">"
     ));
     for (level, path) in paths(&small, &scale) {
         let fill = fill(level);
         page.add(format_args!("<path d=\"{path}\" fill=\"{fill}\"/>"));
     }
     page.add(format_args!("</g>"));
-    let (right, bottom) = (
-        left + size[0] * small.columns as f64,
-        top + size[1] * small.rows as f64,
-    );
-    let mut free = 0.0;
-    for (i, text) in row_names.iter().enumerate() {
-        let at = top + size[1] * (i as f64 + 0.5) + 4.0;
-        if at >= free {
-            page.text(left - 6.0, at, Anchor::End, &fit_width(text, 160.0));
-            free = at + 14.0;
-        }
-    }
-    columns(&mut page, &small, across, [left, bottom, size[0]]);
+    rows(&mut page, &small, down, [left, top, high]);
+    columns(&mut page, &small, across, [left, bottom, wide]);
+    let (middle, below) = ((left + right) / 2.0, bottom + 40.0);
     page.text(
-        (left + right) / 2.0,
-        bottom + 40.0,
+        middle,
+        below,
         Anchor::Middle,
-        &fit_width(&plot.x, room[0]),
+        &fit_width(&plot.x, WIDTH - beside),
     );
-    page.text_upwards(16.0, (top + bottom) / 2.0, &fit_width(&plot.y, room[1]));
+    let middle = (top + bottom) / 2.0;
+    page.text_upwards(left - beside + 16.0, middle, &fit_width(&plot.y, room[1]));
     key(
         &mut page,
         &scale,
@@ -71,30 +60,44 @@ pub fn draw(plot: &Plot, grid: &Grid) -> Page {
     );
     if (down, across) != (1, 1) {
         let note = format!("means of {down} by {across} cells");
-        page.text(WIDTH - 8.0, HEIGHT - 8.0, Anchor::End, &note);
+        page.text(WIDTH - 8.0, below, Anchor::End, &note);
     }
     page
 }
 
-/// The size of a cell: square where that leaves no more than half of the room empty.
+/// The size of a cell: square where that leaves no more than half of the room empty, otherwise
+/// longer one way, within reason.
 fn cell(grid: &Grid, room: [f64; 2]) -> [f64; 2] {
     let wide = room[0] / grid.columns.max(1) as f64;
     let high = room[1] / grid.rows.max(1) as f64;
     let side = wide.min(high);
-    match side * 2.0 >= wide.max(high) {
-        true => [side, side],
-        false => [
-            wide.min(2.0 * side.max(40.0)).max(side),
-            high.min(2.0 * side.max(40.0)).max(side),
-        ],
+    if side * 2.0 >= wide.max(high) {
+        return [side, side];
+    }
+    let longer = 2.0 * side.max(40.0);
+    [wide.min(longer), high.min(longer)]
+}
+
+/// Names of rows at their left, as many as fit.
+fn rows(page: &mut Page, grid: &Grid, down: usize, [left, top, each]: [f64; 3]) {
+    let room = (each * grid.rows as f64) as usize;
+    let mut free = 0.0;
+    for (i, text) in shown(&grid.row_names, grid.rows, down, (room, 14)) {
+        let at = top + each * (i as f64 + 0.5) + 4.0;
+        if at >= free {
+            page.text(left - 6.0, at, Anchor::End, &fit_width(&text, 160.0));
+            free = at + 13.0;
+        }
     }
 }
 
 /// Names of columns below them, as many as fit.
 fn columns(page: &mut Page, grid: &Grid, across: usize, [left, bottom, each]: [f64; 3]) {
+    let room = (each * grid.columns as f64) as usize;
+    let widest = text_width(&(grid.columns * across).to_string()) as usize + 8;
     let mut free = 0.0;
-    for i in 0..grid.columns {
-        let text = fit_width(&name(&grid.column_names, i, across), (each - 4.0).max(90.0));
+    for (i, text) in shown(&grid.column_names, grid.columns, across, (room, widest)) {
+        let text = fit_width(&text, (each - 4.0).max(90.0));
         let (at, half) = (left + each * (i as f64 + 0.5), text_width(&text) / 2.0);
         if at - half >= free {
             page.text(at, bottom + 18.0, Anchor::Middle, &text);

@@ -15,7 +15,8 @@ const COLOURS: [&str; 6] = [
 ];
 
 impl Plot {
-    /// A standalone SVG document, 640 wide and 360 high, or higher for many bars.
+    /// A standalone SVG document: 640 wide, and 360 high where the data do not ask for another
+    /// height, as many bars do.
     pub fn to_svg(&self) -> String {
         let page = match &self.kind {
             Kind::Lines(series) => lines::draw(self, series),

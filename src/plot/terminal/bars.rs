@@ -66,7 +66,7 @@ impl Columns {
         let mut text = "█".repeat(eighths / 8);
         text.extend((eighths % 8 > 0).then_some(EIGHTHS[eighths % 8]));
         let behind = " ".repeat(self.right.saturating_sub(width(&text)));
-        (" ".repeat(self.left), text + &behind)
+        (" ".repeat(self.left), text + behind.as_str())
     }
 }
 

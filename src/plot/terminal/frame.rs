@@ -115,7 +115,11 @@ fn wrapped(entries: Vec<String>, indent: &str, columns: usize) -> Vec<String> {
                 ));
                 break;
             }
-            _ => lines.push(format!("{indent}{entry}")),
+            // What would be too wide begins further left.
+            _ => {
+                let indent = indent.len().min(columns.saturating_sub(entry_width));
+                lines.push(format!("{}{entry}", " ".repeat(indent)));
+            }
         }
     }
     lines

@@ -1,6 +1,6 @@
 //! Heat maps: by shades, or by coloured halves of characters.
 
-use super::super::grid::{Grid, name};
+use super::super::grid::{Grid, shown};
 use super::super::palette::heat;
 use super::super::scale::{Scale, short};
 use super::super::text::width;
@@ -52,29 +52,19 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     };
     let per_line = if screen.colour { 2 } else { 1 };
     let middle = |row: usize| (row * tall + (tall - 1) / 2) / per_line;
-    let shown =
-        |i: usize, names: &[String], step: usize| !names.is_empty() || i.is_multiple_of(step);
+    let widest = grid.columns.saturating_sub(1).to_string().len() + 2;
+    let row_names = shown(&small.row_names, small.rows, down, (body.len(), 1));
+    let column_names = shown(
+        &small.column_names,
+        small.columns,
+        across,
+        (each * columns, widest),
+    );
     let frame = Frame {
         width: each * columns,
-        y_ticks: (0..small.rows)
-            .filter(|row| shown(*row, &small.row_names, apart(rows, body.len(), 1)))
-            .map(|row| (middle(row), name(&small.row_names, row, down)))
-            .collect(),
-        x_ticks: (0..small.columns)
-            .filter(|column| {
-                let widest = (grid.columns.saturating_sub(1)).to_string().len() + 2;
-                shown(
-                    *column,
-                    &small.column_names,
-                    apart(columns, each * columns, widest),
-                )
-            })
-            .map(|column| {
-                (
-                    column * each + (each - 1) / 2,
-                    name(&small.column_names, column, across),
-                )
-            })
+        y_ticks: row_names.map(|(row, name)| (middle(row), name)).collect(),
+        x_ticks: column_names
+            .map(|(column, name)| (column * each + (each - 1) / 2, name))
             .collect(),
         body,
         x: plot.x.clone(),
@@ -93,16 +83,6 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
         legend.push(format!("means of {down} by {across}"));
     }
     frame.lines(plot, screen, legend)
-}
-
-/// Every how many numbers one is written, so that each has `size` of the `room` for all.
-fn apart(count: usize, room: usize, size: usize) -> usize {
-    let least = (count * size).div_ceil(room.max(1)).max(1);
-    let round = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
-    round
-        .into_iter()
-        .find(|step| *step >= least)
-        .unwrap_or(least)
 }
 
 fn shades(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
@@ -147,16 +127,4 @@ fn key(scale: &Scale, colour: bool) -> String {
         false => SHADES.iter().flat_map(|shade| [*shade, *shade]).collect(),
     };
     format!("{} [{bar}] {}", short(scale.low), short(scale.high))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_beside_the_cells_are_round_and_far_enough_apart() {
-        assert_eq!(apart(4, 8, 1), 1);
-        assert_eq!(apart(60, 60, 4), 5);
-        assert_eq!(apart(16, 8, 1), 2);
-    }
 }

@@ -13,7 +13,7 @@ use super::{Kind, Plot};
 /// The room that a plot has in a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
-    /// No line is wider; fewer than 20 are taken as 20.
+    /// No line is wider; fewer than 40 are taken as 40.
     pub columns: usize,
     /// The height inside the axes; title, axes and legend come on top. Bars take a line each.
     pub rows: usize,
@@ -36,7 +36,7 @@ impl Screen {
     /// With bounds that every kind can draw in.
     fn bounded(&self) -> Self {
         Self {
-            columns: self.columns.clamp(20, 1000),
+            columns: self.columns.clamp(40, 1000),
             rows: self.rows.clamp(4, 500),
             colour: self.colour,
         }

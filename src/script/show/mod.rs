@@ -5,6 +5,7 @@ mod model;
 mod statistics;
 mod trainer;
 
+pub use crate::plot::Screen;
 pub use grid::Grid;
 pub use statistics::summarise;
 
@@ -17,23 +18,6 @@ use super::tensor::Tensor;
 use crate::data::Dataset;
 use crate::tensor::dtype;
 use rhai::{Array as List, Dynamic, Engine, ImmutableString, Map};
-
-/// Where text is shown.
-#[derive(Clone, Copy, Debug)]
-pub struct Screen {
-    pub columns: usize,
-    /// Whether it shows colours.
-    pub colour: bool,
-}
-
-impl Default for Screen {
-    fn default() -> Self {
-        Self {
-            columns: 80,
-            colour: false,
-        }
-    }
-}
 
 /// A value as people want to see it.
 pub enum Shown {
@@ -50,14 +34,16 @@ impl Shown {
             Self::Text(text) => text.clone(),
             Self::Grid(caption, grid) if caption.is_empty() => grid.to_text(screen.columns),
             Self::Grid(caption, grid) => format!("{caption}\n{}", grid.to_text(screen.columns)),
-            Self::Plot(plot) => plot.to_text(screen.columns.min(WIDEST_PLOT), PLOT_ROWS),
+            Self::Plot(plot) => {
+                let columns = screen.columns.min(WIDEST_PLOT);
+                plot.to_text(&Screen { columns, ..*screen })
+            },
         }
     }
 }
 
 /// A curve does not become clearer by being wider.
 const WIDEST_PLOT: usize = 100;
-const PLOT_ROWS: usize = 12;
 
 /// Rows of a dataset that are shown.
 const FIRST_ROWS: usize = 5;
