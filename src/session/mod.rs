@@ -255,7 +255,8 @@ impl Session {
     }
 
     fn failure(&self, name: &str, error: &EvalAltResult) -> Failure {
-        let hint = script::hint(&self.engine, error, &self.variables());
-        Failure::of(name, error, &self.sources, hint)
+        Failure::of(name, error, &self.sources, |line| {
+            script::hint(&self.engine, error, &self.variables(), line)
+        })
     }
 }

@@ -37,7 +37,7 @@ impl Shown {
             Self::Plot(plot) => {
                 let columns = screen.columns.min(WIDEST_PLOT);
                 plot.to_text(&Screen { columns, ..*screen })
-            },
+            }
         }
     }
 }
