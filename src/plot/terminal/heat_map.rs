@@ -108,11 +108,10 @@ fn halves(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
         })
     };
     let line = |line: usize| -> String {
-        let cell = |column: usize| {
-            let (upper, lower) = (colour(2 * line, column), colour(2 * line + 1, column));
-            paint::halves(upper, lower).repeat(each)
-        };
-        (0..grid.columns).map(cell).collect()
+        let cell = |column: usize| (colour(2 * line, column), colour(2 * line + 1, column));
+        let cells: Vec<_> = (0..grid.columns).map(cell).collect();
+        let runs = cells.chunk_by(|a, b| a == b);
+        runs.map(|run| paint::halves(run[0], run.len() * each)).collect()
     };
     (0..(grid.rows * tall).div_ceil(2)).map(line).collect()
 }
