@@ -190,19 +190,15 @@ fn coloured(rendered: &str) -> String {
         if let Some(hint) = word.strip_prefix("hint: ") {
             return format!("  {}: {hint}", paint("36", "hint"));
         }
-        match line.split_once(" | ") {
-            Some((gutter, marks))
-                if !marks.is_empty() && marks.trim().chars().all(|c| c == '^') =>
-            {
-                format!(
-                    "{} {}",
-                    paint("34", &format!("{gutter} |")),
-                    paint("1;31", marks)
-                )
+        let Some((gutter, text)) = line.split_once(" | ") else {
+            return line.to_string();
+        };
+        let bar = paint("34", &format!("{gutter} |"));
+        match text.find('^').filter(|at| text[*at..].bytes().all(|c| c == b'^')) {
+            Some(at) if gutter.trim().is_empty() => {
+                format!("{bar} {}{}", &text[..at], paint("1;31", &text[at..]))
             }
-            Some((gutter, text)) if gutter.trim().chars().all(|c| c.is_ascii_digit()) => {
-                format!("{} {text}", paint("34", &format!("{gutter} |")))
-            }
+            _ if gutter.trim().bytes().all(|c| c.is_ascii_digit()) => format!("{bar} {text}"),
             _ => line.to_string(),
         }
     };

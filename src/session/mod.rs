@@ -21,7 +21,7 @@ pub use ask::asked;
 pub use complete::{Completeness, completeness};
 pub use failure::{Failure, Kind};
 pub use held::Variable;
-pub use paths::complete as complete_path;
+pub use paths::{complete as complete_path, expanded};
 pub use spans::{Span, SpanKind, spans};
 pub use timing::{Runs, Timed};
 
