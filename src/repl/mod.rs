@@ -14,7 +14,6 @@ pub use input::input;
 pub use progress::observer;
 
 use crate::mlx::interrupt;
-use crate::script::docs::Index;
 use crate::script::explain;
 use crate::session::{Kind, Session};
 use editor::{Line, LineEditor};
@@ -27,6 +26,8 @@ Type Rhai; the value of a line is shown, and kept as `ans`. A closing `;` hides 
   :help        this text            :who    the variables
   :help NAME   what a name is       :quit   leave (also Ctrl-D)
   :run FILE    run a script here        :reload  what has changed of scripts and imports
+  :edit        the last input in $EDITOR (also Ctrl-X Ctrl-E, of what is typed)
+  NAME?        what a name is           NAME??  how it is written
 Ctrl-C stops what is running and keeps every value. Tab completes names.
 
 ";
@@ -47,15 +48,34 @@ pub fn run(session: Session) -> crate::Result<()> {
     let mut editor = LineEditor::new(session.clone(), &COMMANDS)?;
     println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
     let mut interrupted = false;
+    let mut next = None;
     loop {
         for file in session.borrow_mut().news() {
             println!("({file} has changed; :reload takes it up)");
         }
-        match editor.read()? {
+        let line = match next.take() {
+            Some(line) => line,
+            None => editor.read()?,
+        };
+        match line {
             Line::Text(text) => {
                 interrupted = false;
                 let trimmed = text.trim();
                 if trimmed.is_empty() {
+                    continue;
+                }
+                if let Some(answer) = session.borrow().about(trimmed) {
+                    match answer {
+                        Ok(text) => println!("{text}"),
+                        Err(error) => eprintln!("error: {error}"),
+                    }
+                    continue;
+                }
+                if trimmed == ":edit" {
+                    match editor.edit("") {
+                        Ok(line) => next = Some(line),
+                        Err(error) => eprintln!("error: {error}"),
+                    }
                     continue;
                 }
                 if let Some(command) = trimmed.strip_prefix(':') {
@@ -92,7 +112,7 @@ fn evaluate(session: &Rc<RefCell<Session>>, text: &str) {
 }
 
 fn help(name: &str, session: &Session) {
-    let index = Index::new(session.engine());
+    let index = session.index();
     if name.trim().is_empty() {
         println!("{HELP}{}", index.overview());
         return;

@@ -55,6 +55,7 @@ pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};
 pub use plot::PlotValue;
+pub use settings::{Asked, asked_by};
 pub use tensor::Tensor;
 pub use watched::Watched;
 
