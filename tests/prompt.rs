@@ -29,8 +29,7 @@ fn names_are_completed_and_signatures_hinted() {
     prompt.keys("\".len()\r");
     prompt.shows_line("8");
     prompt.ready();
-    prompt.keys("fn halve(number) { number / 2 }\r");
-    prompt.ready();
+    prompt.line("fn halve(number) { number / 2 }");
     prompt.keys("halve(");
     prompt.shows("> halve(number)");
     // What is shown there is a hint only.
