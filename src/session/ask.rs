@@ -59,8 +59,9 @@ impl Session {
             let first = format!("{name}: {kind}{}", self.size(&value));
             // What the language's own types can do is long, and known; others may have no methods.
             let here = Place::Member(kind.clone());
-            let mut members = index.entries().iter().filter(|entry| entry.place == here);
-            let is_ours = members.next().is_some() && !members.any(|entry| entry.is_standard);
+            let members = index.entries().iter().filter(|entry| entry.place == here);
+            let standard: Vec<bool> = members.map(|entry| entry.is_standard).collect();
+            let is_ours = !standard.is_empty() && !standard.contains(&true);
             let more = match is_ours {
                 true => told(&kind).unwrap_or_default(),
                 false => format!("`help({name})` lists what can be done with it"),
