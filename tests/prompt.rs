@@ -109,7 +109,9 @@ fn an_interrupt_comes_back_to_the_prompt_with_every_value() {
     prompt.line("kept + 1");
     prompt.shows_line("42");
     // At the prompt it drops the line.
-    prompt.keys("1 + \x03");
+    prompt.keys("1 + 1");
+    prompt.shows("> 1 + 1");
+    prompt.keys("\x03");
     prompt.ready();
     assert!(prompt.leave());
 }

@@ -88,10 +88,25 @@ fn every_bound_function_has_an_example_that_runs() {
             }
         }
     }
+    let (done, asked) = asked_by(|| session().eval("nested", NESTED));
+    assert!(done.is_ok(), "{:?}", done.err());
+    settings.extend(
+        asked
+            .into_iter()
+            .filter(|(of, _)| ["cache", "lora"].contains(of)),
+    );
     settings_are_listed(&settings);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 150, "{count} examples");
 }
+
+/// Settings that are maps themselves, which no example has.
+const NESTED: &str = "
+let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer(\"01=\") });
+model.generate(\"1=\", #{ max_tokens: 1, cache: #{} });
+rl::grpo(model, #{ lora: #{ rank: 2 } });
+";
 
 /// The list of settings, from which they are completed, is what the functions ask for.
 fn settings_are_listed(asked: &Asked) {
