@@ -16,9 +16,7 @@ const WIDEST: usize = 8;
 /// The size of a cell as it is drawn.
 #[derive(Clone, Copy)]
 struct Cell {
-    /// Units that share a line: 2 where there are colours for both halves of a character.
-    per_line: usize,
-    /// Its height in units.
+    /// Its height in units: lines, or halves of them.
     tall: usize,
     /// Its width in columns.
     wide: usize,
@@ -35,7 +33,6 @@ impl Cell {
         let names = grid.column_names.iter().map(|name| width(name) + 1);
         let named = names.max().unwrap_or(1).min(room / columns).min(WIDEST);
         Self {
-            per_line,
             tall,
             wide: wide.max(named),
         }
@@ -44,6 +41,7 @@ impl Cell {
 
 pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     let scale = grid.scale();
+    // Two cells share a line where there are colours for both halves of a character.
     let per_line = if screen.colour { 2 } else { 1 };
     let number = [grid.rows.to_string()];
     let row_texts = if grid.row_names.is_empty() {
@@ -82,6 +80,9 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
 
 /// The key to the shades, and what else a reader has to know.
 fn legend(grid: &Grid, scale: &Scale, [down, across]: [usize; 2], colour: bool) -> Vec<String> {
+    if grid.values.is_empty() {
+        return vec!["no values".into()];
+    }
     let mut legend = vec![key(scale, colour)];
     if grid.has_nan() {
         let mark = match colour {
