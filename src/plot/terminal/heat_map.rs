@@ -1,7 +1,6 @@
 //! Heat maps: by shades, or by coloured halves of characters.
 
 use super::super::grid::{Grid, shown};
-use super::super::palette::heat;
 use super::super::scale::{Scale, short};
 use super::super::text::width;
 use super::frame::{Frame, room};
@@ -118,7 +117,7 @@ fn halves(grid: &Grid, scale: &Scale, cell: Cell) -> Vec<String> {
         let row = i / cell.tall;
         (row < grid.rows).then(|| match grid.at(row, column) {
             value if value.is_nan() => paint::NAN,
-            value => paint::nearest(heat(scale.place(value))),
+            value => paint::heat(scale.place(value)),
         })
     };
     let line = |line: usize| -> String {
@@ -135,7 +134,7 @@ fn halves(grid: &Grid, scale: &Scale, cell: Cell) -> Vec<String> {
 fn key(scale: &Scale, colour: bool) -> String {
     let bar: String = match colour {
         true => {
-            let steps = (0..10).map(|i| paint::nearest(heat(f64::from(i) / 9.0)));
+            let steps = (0..10).map(|i| paint::heat(f64::from(i) / 9.0));
             steps.map(|step| paint::coloured("█", Some(step))).collect()
         }
         false => SHADES.iter().flat_map(|shade| [*shade, *shade]).collect(),
