@@ -42,7 +42,10 @@ impl Failure {
         sources: &HashMap<String, String>,
         hint: impl FnOnce(&str) -> Option<String>,
     ) -> Self {
-        let (place, calls, current) = trace(name, error);
+        let (mut place, calls, current) = trace(name, error);
+        if let (true, EvalAltResult::ErrorDataRace(text, _)) = (place.position.is_none(), current) {
+            place.position = place_of_race(text, sources.get(&place.source)).unwrap_or(Position::NONE);
+        }
         let kind = match current {
             EvalAltResult::ErrorParsing(..) => Kind::Syntax,
             EvalAltResult::ErrorTerminated(..) => Kind::Interrupted,
@@ -243,6 +246,19 @@ fn colon(position: Position) -> String {
         (Some(line), None) => format!(":{line}"),
         _ => String::new(),
     }
+}
+
+/// Where the call stands in which a closure uses the value that it is called on, if only one can be
+/// meant: Rhai names the function, but not the place.
+fn place_of_race(text: &str, source: Option<&String>) -> Option<Position> {
+    let source = source?;
+    let call = format!(".{}(", text.split('\'').nth(1)?);
+    let mut found = source.match_indices(&call);
+    let (at, _) = found.next().filter(|_| found.next().is_none())?;
+    let before = &source[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 2;
+    Some(Position::new(line.try_into().ok()?, column.try_into().ok()?))
 }
 
 /// The line of a place, where its source is known: a cell, a file, or a script of the binary.
