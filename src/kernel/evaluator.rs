@@ -1,0 +1,42 @@
+//! What the protocol needs of whoever evaluates.
+
+use super::output::Bundle;
+
+/// Evaluates cells. It writes through the [`super::Output`] that it was made with.
+pub trait Evaluator {
+    /// Runs a cell that counts: what it shows, if anything.
+    ///
+    /// # Errors
+    /// Those of the cell.
+    fn cell(&mut self, code: &str) -> Result<Option<Bundle>, Fault>;
+    /// Evaluates what does not count: a silent request, an expression of the front end.
+    ///
+    /// # Errors
+    /// Those of the text.
+    fn aside(&mut self, code: &str) -> Result<Option<Bundle>, Fault>;
+    /// Where the word begins that `head` ends in, in bytes, and what continues it.
+    fn complete(&self, head: &str) -> (usize, Vec<String>);
+    /// What there is to read about a name.
+    fn inspect(&mut self, name: &str) -> Option<String>;
+    /// Whether a text can be run.
+    fn completeness(&self, code: &str) -> Completeness;
+}
+
+/// Whether a text can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    Complete,
+    Incomplete,
+    Invalid,
+}
+
+/// An error of a cell.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Of what kind it is.
+    pub name: &'static str,
+    /// The error alone.
+    pub message: String,
+    /// The whole text, as the prompt shows it.
+    pub rendered: String,
+}
