@@ -1,6 +1,8 @@
 //! Arguments and exit codes.
 
 mod doctor;
+#[cfg(feature = "kernel")]
+mod kernel;
 
 use crate::mlx::{device, interrupt, random};
 use crate::repl;
@@ -75,6 +77,10 @@ enum Command {
     },
     /// Show device, MLX version, BLAS and memory
     Doctor,
+    /// Be the kernel of a Jupyter notebook
+    #[cfg(feature = "kernel")]
+    #[command(subcommand)]
+    Kernel(kernel::Kernel),
 }
 
 /// Runs the program; its exit code.
@@ -115,6 +121,8 @@ fn dispatch(args: Args) -> i32 {
         (Some(Command::Chat { model }), _) => run_text("scripts/chat.rhai", CHAT, vec![model]),
         (Some(Command::Check { files }), _) => check(&files),
         (Some(Command::Doc { name }), _) => doc(name.as_deref()),
+        #[cfg(feature = "kernel")]
+        (Some(Command::Kernel(command)), _) => kernel::run(command),
         (Some(Command::Doctor), _) => match doctor::report() {
             Ok(text) => {
                 print(&text);

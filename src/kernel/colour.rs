@@ -8,7 +8,11 @@ const PLAIN: &str = "\x1b[0m";
 
 /// The lines of a rendered error, coloured.
 pub fn coloured(rendered: &str) -> Vec<String> {
-    rendered.lines().enumerate().map(|(i, line)| colour(i, line)).collect()
+    rendered
+        .lines()
+        .enumerate()
+        .map(|(i, line)| colour(i, line))
+        .collect()
 }
 
 fn colour(number: usize, line: &str) -> String {
@@ -43,7 +47,8 @@ mod tests {
 
     #[test]
     fn the_text_stays_as_it_is() {
-        let rendered = "error: no `x`\n  --> cell[1]:1:3\n  |\n1 | 1+x\n  |   ^\n  called by a\n  hint: y";
+        let rendered =
+            "error: no `x`\n  --> cell[1]:1:3\n  |\n1 | 1+x\n  |   ^\n  called by a\n  hint: y";
         let lines = coloured(rendered);
         assert_eq!(lines[0], "\x1b[1;31merror:\x1b[0m no `x`");
         assert_eq!(lines[4], "  |   \x1b[31m^\x1b[0m");

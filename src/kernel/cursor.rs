@@ -16,7 +16,10 @@ pub fn name_at(text: &str, byte: usize) -> &str {
     let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let start = text[..byte].trim_end_matches(is_name).len();
     let rest = &text[byte..];
-    let end = byte + rest.len() - rest.trim_start_matches(|c: char| is_name(c) && c != ':').len();
+    let end = byte + rest.len()
+        - rest
+            .trim_start_matches(|c: char| is_name(c) && c != ':')
+            .len();
     let name = text[start..end].trim_matches(':');
     match name {
         // Behind an opening bracket, the function that is called is meant.
@@ -30,7 +33,10 @@ pub fn name_at(text: &str, byte: usize) -> &str {
 
 /// The spaces that a line after this text should begin with.
 pub fn indent(text: &str) -> String {
-    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let last = text
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or_default();
     let width = last.len() - last.trim_start().len();
     let opens = last.trim_end().ends_with(['{', '[', '(']);
     " ".repeat(width + if opens { 4 } else { 0 })
@@ -53,7 +59,10 @@ mod tests {
         let text = "let y = mx::softmax(x, 1)";
         for byte in 8..=19 {
             let name = name_at(text, byte);
-            assert!(name == "mx::softmax" || (byte < 12 && name == "mx"), "{byte}: {name}");
+            assert!(
+                name == "mx::softmax" || (byte < 12 && name == "mx"),
+                "{byte}: {name}"
+            );
         }
         assert_eq!(name_at(text, 20), "x");
         assert_eq!(name_at("softmax(", 8), "softmax");

@@ -86,7 +86,10 @@ impl<E: Evaluator> Server<E> {
         };
         let mut values = Map::new();
         for (name, expression) in wanted {
-            let value = match self.evaluator.aside(expression.as_str().unwrap_or_default()) {
+            let value = match self
+                .evaluator
+                .aside(expression.as_str().unwrap_or_default())
+            {
                 Ok(bundle) => {
                     let bundle = bundle.unwrap_or_default();
                     json!({"status": "ok", "data": data(&bundle), "metadata": {}})

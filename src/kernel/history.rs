@@ -70,13 +70,16 @@ impl History {
 }
 
 fn last(entries: Vec<&Entry>, most: u64) -> Vec<&Entry> {
-    let skipped = entries.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+    let skipped = entries
+        .len()
+        .saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
     entries.into_iter().skip(skipped).collect()
 }
 
 /// Whether a text is like a pattern of `*` and `?`.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     // Where the last `*` stands, and how much of the text it has taken.
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
@@ -122,10 +125,16 @@ mod tests {
         history.shown(Some("1"));
         let tail = json!({"hist_access_type": "tail", "n": 2, "output": true});
         let found = history.answer(&tail);
-        assert_eq!(found, [json!([1, 2, ["x", null]]), json!([1, 3, ["1", "1"]])]);
+        assert_eq!(
+            found,
+            [json!([1, 2, ["x", null]]), json!([1, 3, ["1", "1"]])]
+        );
         let range = json!({"hist_access_type": "range", "session": 0, "start": 1, "stop": 3});
         assert_eq!(history.answer(&range).len(), 2);
         let search = json!({"hist_access_type": "search", "pattern": "?", "unique": true});
-        assert_eq!(history.answer(&search), [json!([1, 2, "x"]), json!([1, 3, "1"])]);
+        assert_eq!(
+            history.answer(&search),
+            [json!([1, 2, "x"]), json!([1, 3, "1"])]
+        );
     }
 }

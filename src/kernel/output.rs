@@ -53,12 +53,16 @@ impl Output {
 
     /// Sends a message about the request.
     pub fn send(&self, kind: &str, content: &Value) {
-        self.0.iopub.send(kind, &self.0.request.borrow().header, content);
+        self.0
+            .iopub
+            .send(kind, &self.0.request.borrow().header, content);
     }
 
     /// Writes text as it is.
     pub fn write(&self, stream: Stream, text: &str) {
-        self.0.iopub.write(stream, text, &self.0.request.borrow().header);
+        self.0
+            .iopub
+            .write(stream, text, &self.0.request.borrow().header);
     }
 
     /// Shows a value.
@@ -93,7 +97,9 @@ impl Output {
         }
         // What was printed before must stand above the question.
         self.0.iopub.flush();
-        self.0.stdin.ask(prompt, &request.identities, &request.header)
+        self.0
+            .stdin
+            .ask(prompt, &request.identities, &request.header)
     }
 }
 
@@ -120,6 +126,8 @@ impl Live {
 
 /// A bundle as the protocol wants it.
 pub fn data(bundle: &Bundle) -> Value {
-    let entries = bundle.iter().map(|(media, text)| (media.to_string(), text.as_str().into()));
+    let entries = bundle
+        .iter()
+        .map(|(media, text)| (media.to_string(), text.as_str().into()));
     Value::Object(entries.collect::<Map<_, _>>())
 }

@@ -128,7 +128,8 @@ impl<E: Evaluator> Server<E> {
     /// Works on a request; false if it is the last.
     fn work_on(&mut self, message: &Message, is_doomed: bool) -> bool {
         self.output.answer_to(message);
-        self.output.send("status", &json!({"execution_state": "busy"}));
+        self.output
+            .send("status", &json!({"execution_state": "busy"}));
         let mut goes_on = true;
         match message.kind() {
             "execute_request" if is_doomed => {
@@ -161,7 +162,8 @@ impl<E: Evaluator> Server<E> {
             // A later version of the protocol may ask for more.
             _ => {}
         }
-        self.output.send("status", &json!({"execution_state": "idle"}));
+        self.output
+            .send("status", &json!({"execution_state": "idle"}));
         goes_on
     }
 
@@ -188,7 +190,9 @@ impl<E: Evaluator> Server<E> {
     fn inspect(&mut self, message: &Message) {
         let code = message.text("code");
         let name = name_at(code, byte_of(code, cursor(message)));
-        let found = (!name.is_empty()).then(|| self.evaluator.inspect(name)).flatten();
+        let found = (!name.is_empty())
+            .then(|| self.evaluator.inspect(name))
+            .flatten();
         let bundle = found.map(|text| vec![("text/plain", text)]);
         let content = json!({
             "status": "ok",

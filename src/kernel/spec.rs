@@ -63,7 +63,10 @@ pub fn install(place: &Place, name: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let program = env::current_exe().map_err(Error::io(NAME))?;
     let description = format!("{:#}\n", description(&program, name));
-    for (file, text) in [("kernel.json", description.as_str()), ("logo-svg.svg", LOGO)] {
+    for (file, text) in [
+        ("kernel.json", description.as_str()),
+        ("logo-svg.svg", LOGO),
+    ] {
         let path = folder.join(file);
         std::fs::write(&path, text).map_err(Error::io(&path))?;
     }
@@ -96,7 +99,10 @@ pub fn uninstall(place: &Place, name: &str) -> Result<PathBuf> {
     let text = std::fs::read_to_string(&file).map_err(Error::io(&file))?;
     let found: Value = serde_json::from_str(&text).unwrap_or_default();
     if found["language"] != "rhai" || found["argv"][1] != "kernel" {
-        return Err(Error::file(&file, "not a kernel of mlx-repl; nothing was removed"));
+        return Err(Error::file(
+            &file,
+            "not a kernel of mlx-repl; nothing was removed",
+        ));
     }
     std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
     Ok(folder)

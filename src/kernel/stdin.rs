@@ -72,7 +72,10 @@ pub fn nobody() -> Error {
 }
 
 fn answer(message: &Message, waiting: &Asked) {
-    let sender = waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let sender = waiting
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     // Nobody waits any more after an interrupt.
     if let Some(sender) = sender {
         let _ = sender.send(message.text("value").to_string());

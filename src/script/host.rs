@@ -4,12 +4,15 @@ use super::hooks::Names;
 use crate::error::{Error, Result};
 use crate::hub::{self, Download};
 use crate::train::{Observer, Quiet};
-use rhai::NativeCallContext;
+use rhai::{Dynamic, Engine, NativeCallContext};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Asks for a line, with a prompt; `None` is the end of what there is to read.
 pub type Ask = dyn Fn(&str) -> Result<Option<String>>;
+
+/// Shows a value: the engine that knows its type, the value, and its text at a prompt.
+pub type Show = dyn Fn(&Engine, &Dynamic, &str);
 
 /// Output and observers of a front end, and the names that its session knows.
 #[derive(Clone)]
@@ -20,6 +23,10 @@ pub struct Host {
     pub write: Rc<dyn Fn(&str)>,
     /// Where `input` asks.
     pub input: Rc<Ask>,
+    /// Where `display` shows a value.
+    pub display: Rc<Show>,
+    /// What `clear_output` does: empties the cell, at once or with what comes next.
+    pub clear: Rc<dyn Fn(bool)>,
     /// Makes somebody to watch a training run.
     pub observer: Rc<dyn Fn() -> Box<dyn Observer>>,
     /// Makes somebody to watch a download.
@@ -48,6 +55,11 @@ impl Host {
         Self {
             write: by_lines(print.clone()),
             input: Rc::new(|_| Err(Error::Unsupported("there is nobody here to ask".into()))),
+            display: {
+                let print = print.clone();
+                Rc::new(move |_, _, text| print(text))
+            },
+            clear: Rc::new(|_| ()),
             print,
             observer: Rc::new(|| Box::new(Quiet)),
             download: Rc::new(|| Box::new(hub::Quiet)),

@@ -8,11 +8,14 @@
 mod complete;
 mod failure;
 mod files;
+mod inspect;
+mod mime;
 mod names;
 mod parts;
 
 pub use complete::{Completeness, completeness};
 pub use failure::{Failure, Kind};
+pub use mime::bundle;
 
 use crate::mlx::interrupt;
 use crate::script::{self, Host};

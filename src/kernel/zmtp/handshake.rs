@@ -29,7 +29,9 @@ pub fn shake(stream: &mut (impl Read + Write), socket_type: &str) -> Result<Opti
         return Err(malformed("bytes that are not ZeroMQ's"));
     }
     if theirs[10] < 3 || theirs[12..32] != GREETING[12..32] {
-        return Err(malformed("a version or a mechanism of ZeroMQ that is not spoken here"));
+        return Err(malformed(
+            "a version or a mechanism of ZeroMQ that is not spoken here",
+        ));
     }
     let mut properties = Vec::new();
     property(&mut properties, "Socket-Type", socket_type.as_bytes());
