@@ -32,8 +32,8 @@ mod functions {
     /// for n in 1..=2 { display(mx::eye(n)); }
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn display(ctx: NativeCallContext, mut value: Dynamic) -> Answer<()> {
-        let text = show(ctx.engine(), &mut value)?;
+    pub fn display(ctx: NativeCallContext, value: Dynamic) -> Answer<()> {
+        let text = show(ctx.engine(), &mut value.clone())?;
         (Host::of(&ctx).display)(ctx.engine(), &value, &text);
         Ok(())
     }

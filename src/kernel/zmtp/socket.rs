@@ -37,8 +37,11 @@ struct Shared {
     /// Connections, those that have not greeted included.
     open: AtomicUsize,
     next: AtomicU32,
-    on_message: Box<dyn Fn(&Peer, Parts) + Send + Sync>,
+    on_message: Box<OnMessage>,
 }
+
+/// What is done with a message, on the thread of its peer.
+type OnMessage = dyn Fn(&Peer, Parts) + Send + Sync;
 
 impl Socket {
     /// Binds, and calls `on_message` on the thread of the peer that sends. Subscriptions are
