@@ -7,7 +7,7 @@ use mlx_repl::generate::{
 use mlx_repl::mlx::random::Host as Numbers;
 use mlx_repl::mlx::{Dtype, interrupt};
 use mlx_repl::models::{Config, Qwen3};
-use mlx_repl::script::Host;
+use mlx_repl::script::{Host, Screen};
 use mlx_repl::session::{Kind, Session};
 use mlx_repl::train::RunDir;
 use std::path::Path;
@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 
 fn shown(session: &mut Session, cell: &str) -> String {
     match session.cell(cell) {
-        Ok(outcome) => outcome.shown.unwrap_or_default(),
+        Ok(outcome) => outcome
+            .shown
+            .map_or_else(String::new, |s| s.to_text(&Screen::default())),
         Err(failure) => failure.rendered,
     }
 }
@@ -257,7 +259,7 @@ fn a_run_that_is_interrupted_again_and_again_is_the_run_that_was_not() {
                 });
                 let outcome = session.cell(train);
                 match outcome {
-                    Ok(outcome) => cut += usize::from(outcome.shown.as_deref() == Some("true")),
+                    Ok(outcome) => cut += usize::from(outcome.value.as_bool() == Ok(true)),
                     Err(failure) => {
                         assert!(failure.kind == Kind::Interrupted, "{}", failure.rendered);
                         cut += 1;

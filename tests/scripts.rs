@@ -11,6 +11,8 @@ mod errors;
 mod examples;
 #[path = "scripts/golden.rs"]
 mod golden;
+#[path = "scripts/prompt.rs"]
+mod prompt;
 #[path = "scripts/reload.rs"]
 mod reload;
 #[path = "scripts/session.rs"]

@@ -3,11 +3,13 @@
 mod doctor;
 #[cfg(feature = "kernel")]
 mod kernel;
+mod run;
+mod shell;
 
 use crate::mlx::{device, interrupt, random};
 use crate::repl;
 use crate::script::docs::Index;
-use crate::script::{Host, explain};
+use crate::script::{Host, Screen, explain};
 use crate::session::{Failure, Kind, Session};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -42,6 +44,9 @@ struct Args {
     /// Say more on standard error; twice for still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Do not run `~/.config/mlx-repl/init.rhai` before the first prompt
+    #[arg(long, global = true)]
+    no_init: bool,
     /// Evaluate an expression and show its value
     #[arg(short, value_name = "EXPR", allow_hyphen_values = true)]
     expression: Option<String>,
@@ -53,6 +58,12 @@ struct Args {
 enum Command {
     /// Run a script
     Run {
+        /// Stay at the prompt afterwards, with the script's variables
+        #[arg(short, long, conflicts_with = "watch")]
+        interactive: bool,
+        /// Run it again whenever it, or a script that it imports, has changed
+        #[arg(short, long)]
+        watch: bool,
         /// The script
         file: PathBuf,
         /// What the script gets as the list `args`
@@ -81,6 +92,13 @@ enum Command {
     #[cfg(feature = "kernel")]
     #[command(subcommand)]
     Kernel(kernel::Kernel),
+    /// Write what a shell needs to complete this program's arguments to standard output
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page to standard output
+    Man,
 }
 
 /// Runs the program; its exit code.
@@ -117,8 +135,20 @@ fn dispatch(args: Args) -> i32 {
     }
     match (args.command, args.expression) {
         (_, Some(expression)) => evaluate(&expression),
-        (Some(Command::Run { file, args }), _) => run(&file, args),
-        (Some(Command::Chat { model }), _) => run_text("scripts/chat.rhai", CHAT, vec![model]),
+        (
+            Some(Command::Run {
+                interactive,
+                watch,
+                file,
+                args: words,
+            }),
+            _,
+        ) => match (interactive, watch) {
+            (true, _) => run::then_prompt(&file, words),
+            (_, true) => run::whenever_it_changes(&file, words),
+            _ => run::once(&file, words),
+        },
+        (Some(Command::Chat { model }), _) => run::text("scripts/chat.rhai", CHAT, vec![model]),
         (Some(Command::Check { files }), _) => check(&files),
         (Some(Command::Doc { name }), _) => doc(name.as_deref()),
         #[cfg(feature = "kernel")]
@@ -130,13 +160,13 @@ fn dispatch(args: Args) -> i32 {
             }
             Err(error) => report(&error),
         },
-        (None, None) if std::io::stdin().is_terminal() => {
-            repl::run(Session::new(host(Vec::new()))).map_or_else(|e| report(&e), |()| SUCCESS)
-        }
+        (Some(Command::Completions { shell }), _) => shell::completions(shell),
+        (Some(Command::Man), _) => shell::manual(),
+        (None, None) if std::io::stdin().is_terminal() => run::prompt(args.no_init),
         (None, None) => {
             let mut text = String::new();
             match std::io::stdin().read_to_string(&mut text) {
-                Ok(_) => run_text("<stdin>", &text, Vec::new()),
+                Ok(_) => run::text("<stdin>", &text, Vec::new()),
                 Err(error) => {
                     eprintln!("error: standard input: {error}");
                     SCRIPT_ERROR
@@ -174,27 +204,10 @@ fn evaluate(expression: &str) -> i32 {
     match Session::new(host(Vec::new())).cell(expression) {
         Ok(outcome) => {
             if let Some(shown) = outcome.shown {
-                print(&shown);
+                print(&shown.to_text(&Screen::default()));
             }
             SUCCESS
         }
-        Err(failure) => fail(&failure),
-    }
-}
-
-fn run(file: &std::path::Path, args: Vec<String>) -> i32 {
-    match std::fs::read_to_string(file) {
-        Ok(text) => run_text(&file.display().to_string(), &text, args),
-        Err(error) => {
-            eprintln!("error: {}: {error}", file.display());
-            SCRIPT_ERROR
-        }
-    }
-}
-
-fn run_text(name: &str, text: &str, args: Vec<String>) -> i32 {
-    match Session::new(host(args)).eval(name, text) {
-        Ok(_) => SUCCESS,
         Err(failure) => fail(&failure),
     }
 }
@@ -232,7 +245,7 @@ fn check(files: &[PathBuf]) -> i32 {
 }
 
 fn fail(failure: &Failure) -> i32 {
-    eprintln!("{}", failure.rendered);
+    eprintln!("{}", failure.shown(repl::colours(&std::io::stderr())));
     match failure.kind {
         Kind::Interrupted => INTERRUPTED,
         _ => SCRIPT_ERROR,

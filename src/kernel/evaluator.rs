@@ -16,8 +16,9 @@ pub trait Evaluator {
     fn aside(&mut self, code: &str) -> Result<Option<Bundle>, Fault>;
     /// Where the word begins that `head` ends in, in bytes, and what continues it.
     fn complete(&self, head: &str) -> (usize, Vec<String>);
-    /// What there is to read about a name.
-    fn inspect(&mut self, name: &str) -> Option<String>;
+    /// The answer to a line that asks about a name, such as `name?`; `None` for other lines. The
+    /// error is that of a name which nothing has.
+    fn about(&self, line: &str) -> Option<Result<String, String>>;
     /// Whether a text can be run.
     fn completeness(&self, code: &str) -> Completeness;
 }
@@ -37,6 +38,6 @@ pub struct Fault {
     pub name: &'static str,
     /// The error alone.
     pub message: String,
-    /// The whole text, as the prompt shows it.
-    pub rendered: String,
+    /// The lines that the prompt shows, in colours.
+    pub traceback: Vec<String>,
 }

@@ -1,6 +1,5 @@
 //! Running a cell.
 
-use super::colour::coloured;
 use super::evaluator::{Evaluator, Fault};
 use super::output::{Bundle, data};
 use super::server::Server;
@@ -22,8 +21,8 @@ impl<E: Evaluator> Server<E> {
             let content = json!({"code": code, "execution_count": self.count});
             self.output.send("execute_input", &content);
         }
-        let result = match asked_about(code) {
-            Some(name) if !silent => self.explain(name),
+        let result = match self.evaluator.about(code) {
+            Some(answer) if !silent => self.explain(answer),
             _ if counts => self.evaluator.cell(code),
             _ => self.evaluator.aside(code),
         };
@@ -65,15 +64,12 @@ impl<E: Evaluator> Server<E> {
         self.output.send("execute_result", &content);
     }
 
-    /// `name?` shows what there is to read about a name.
-    fn explain(&mut self, name: &str) -> Result<Option<Bundle>, Fault> {
-        let text = self.evaluator.inspect(name).ok_or_else(|| {
-            let message = format!("nothing is known about `{name}`");
-            Fault {
-                name: "NameError",
-                rendered: format!("error: {message}"),
-                message,
-            }
+    /// What there is to read about a name stands in the cell like a value.
+    fn explain(&self, answer: Result<String, String>) -> Result<Option<Bundle>, Fault> {
+        let text = answer.map_err(|message| Fault {
+            name: "NameError",
+            traceback: vec![format!("error: {message}")],
+            message,
         })?;
         self.output.display(&vec![("text/plain", text)]);
         Ok(None)
@@ -102,13 +98,6 @@ impl<E: Evaluator> Server<E> {
     }
 }
 
-/// The name in `name?` or `name??`.
-fn asked_about(code: &str) -> Option<&str> {
-    let name = code.trim().strip_suffix('?')?.trim_end_matches('?');
-    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
-}
-
 fn plain(bundle: &Bundle) -> Option<&str> {
     let found = bundle.iter().find(|(media, _)| *media == "text/plain");
     found.map(|(_, text)| text.as_str())
@@ -118,25 +107,11 @@ fn error(fault: &Fault) -> Value {
     json!({
         "ename": fault.name,
         "evalue": fault.message,
-        "traceback": coloured(&fault.rendered),
+        "traceback": fault.traceback,
     })
 }
 
 fn with(mut content: Value, name: &str, value: Value) -> Value {
     content[name] = value;
     content
-}
-
-#[cfg(test)]
-mod tests {
-    use super::asked_about;
-
-    #[test]
-    fn a_question_is_a_name_with_a_mark() {
-        assert_eq!(asked_about(" mx::softmax?\n"), Some("mx::softmax"));
-        assert_eq!(asked_about("x??"), Some("x"));
-        for code in ["?", "x", "a + b?", "\"why?\"", ""] {
-            assert_eq!(asked_about(code), None, "{code}");
-        }
-    }
 }

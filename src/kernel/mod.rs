@@ -3,7 +3,6 @@
 //! The thread that calls [`run`] owns the session and works on one request after another. Sockets have
 //! threads of their own, which hand on plain data: requests through a channel, an interrupt as a flag.
 
-mod colour;
 mod connection;
 mod control;
 mod cursor;

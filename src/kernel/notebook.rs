@@ -21,11 +21,6 @@ impl Notebook {
             session: Session::new(host(&output)),
         }
     }
-
-    fn bundle(&self, outcome: Outcome) -> Option<Bundle> {
-        let shown = outcome.shown?;
-        Some(bundle(self.session.engine(), &outcome.value, &shown))
-    }
 }
 
 fn host(output: &Output) -> Host {
@@ -38,7 +33,7 @@ fn host(output: &Output) -> Host {
     let out = output.clone();
     host.input = Rc::new(move |prompt| out.ask(prompt).map(Some));
     let out = output.clone();
-    host.display = Rc::new(move |engine, value, text| out.display(&bundle(engine, value, text)));
+    host.display = Rc::new(move |value, shown| out.display(&bundle(value, shown)));
     let out = output.clone();
     host.clear = Rc::new(move |wait| out.clear(wait));
     let out = output.clone();
@@ -51,20 +46,20 @@ fn host(output: &Output) -> Host {
 impl Evaluator for Notebook {
     fn cell(&mut self, code: &str) -> Result<Option<Bundle>, Fault> {
         let outcome = self.session.cell(code).map_err(fault)?;
-        Ok(self.bundle(outcome))
+        Ok(shown(&outcome))
     }
 
     fn aside(&mut self, code: &str) -> Result<Option<Bundle>, Fault> {
         let outcome = self.session.aside(code).map_err(fault)?;
-        Ok(self.bundle(outcome))
+        Ok(shown(&outcome))
     }
 
     fn complete(&self, head: &str) -> (usize, Vec<String>) {
         self.session.complete(head)
     }
 
-    fn inspect(&mut self, name: &str) -> Option<String> {
-        self.session.inspect(name)
+    fn about(&self, line: &str) -> Option<Result<String, String>> {
+        self.session.about(line)
     }
 
     fn completeness(&self, code: &str) -> Completeness {
@@ -76,6 +71,11 @@ impl Evaluator for Notebook {
     }
 }
 
+fn shown(outcome: &Outcome) -> Option<Bundle> {
+    let shown = outcome.shown.as_ref()?;
+    Some(bundle(&outcome.value, shown))
+}
+
 fn fault(failure: Failure) -> Fault {
     Fault {
         name: match failure.kind {
@@ -84,7 +84,7 @@ fn fault(failure: Failure) -> Fault {
             Kind::Interrupted => "Interrupted",
             Kind::Bug => "InternalError",
         },
+        traceback: failure.shown(true).lines().map(String::from).collect(),
         message: failure.message,
-        rendered: failure.rendered,
     }
 }

@@ -187,13 +187,18 @@ impl<E: Evaluator> Server<E> {
         self.reply(message, "complete_reply", content);
     }
 
-    fn inspect(&mut self, message: &Message) {
+    fn inspect(&self, message: &Message) {
         let code = message.text("code");
         let name = name_at(code, byte_of(code, cursor(message)));
-        let found = (!name.is_empty())
-            .then(|| self.evaluator.inspect(name))
-            .flatten();
-        let bundle = found.map(|text| vec![("text/plain", text)]);
+        // Level 1 asks for the source.
+        let marks = match message.content["detail_level"].as_u64() {
+            Some(1) => "??",
+            _ => "?",
+        };
+        let answer = self.evaluator.about(&format!("{name}{marks}"));
+        let bundle = answer
+            .and_then(Result::ok)
+            .map(|text| vec![("text/plain", text)]);
         let content = json!({
             "status": "ok",
             "found": bundle.is_some(),

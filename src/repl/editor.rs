@@ -1,15 +1,18 @@
-//! The line editor: several lines by the parser, history, completion of names.
+//! The line editor: one input of as many lines as it needs, and the history of all sessions.
 
+use super::assistant::{Assistant, Commands};
+use super::highlight::PROMPT;
+use super::{elsewhere, keys};
 use crate::error::{Error, Result};
-use crate::session::{Completeness, Session, completeness};
-use rustyline::completion::{Completer, Pair};
+use crate::session::Session;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{CompletionType, Config, Context, Editor, Helper, Highlighter, Hinter};
+use rustyline::{CompletionType, Config, Editor};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What the user entered.
 pub enum Line {
@@ -24,47 +27,97 @@ pub enum Line {
 pub struct LineEditor {
     editor: Editor<Assistant, FileHistory>,
     history: Option<PathBuf>,
+    /// Raised by the key that asks for a text editor.
+    elsewhere: Arc<AtomicBool>,
 }
 
 impl LineEditor {
-    /// An editor with the history of earlier sessions.
-    pub fn new(session: Rc<RefCell<Session>>) -> Result<Self> {
+    /// An editor with the history of earlier sessions, and the front end's commands to complete.
+    pub fn new(session: Rc<RefCell<Session>>, commands: Commands) -> Result<Self> {
         let config = Config::builder()
             .completion_type(CompletionType::List)
+            .bracketed_paste(true)
             .history_ignore_space(true)
             .max_history_size(10_000)
             .and_then(|builder| builder.history_ignore_dups(true))
             .map_err(failed)?
             .build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
-        editor.set_helper(Some(Assistant { session }));
+        editor.set_helper(Some(Assistant::new(session, commands)));
+        let elsewhere = keys::bind(&mut editor);
         let history = state_file("history");
         if let Some(path) = &history {
             // There is none before the first session.
             let _ = editor.load_history(path);
         }
-        Ok(Self { editor, history })
+        Ok(Self {
+            editor,
+            history,
+            elsewhere,
+        })
     }
 
     /// One input, of as many lines as it needs.
     pub fn read(&mut self) -> Result<Line> {
-        match self.editor.readline("> ") {
-            Ok(text) => {
-                let _ = self.editor.add_history_entry(text.as_str());
-                // Now, so that a crash loses nothing.
-                if let Some(path) = &self.history {
-                    let _ = self.editor.append_history(path);
+        self.read_from(String::new())
+    }
+
+    /// An input that begins as a text, or else as the last input, edited in the user's own editor.
+    /// What was saved there is there to be looked at before it is sent.
+    ///
+    /// # Errors
+    /// An editor that does not run or ends with a failure.
+    pub fn edit(&mut self, initial: &str) -> Result<Line> {
+        let edited = elsewhere::edit(&self.or_last(initial))?;
+        self.read_from(edited)
+    }
+
+    fn read_from(&mut self, mut initial: String) -> Result<Line> {
+        loop {
+            let read = self.editor.readline_with_initial(&PROMPT, (&initial, ""));
+            match read {
+                Ok(text) if self.elsewhere.swap(false, Relaxed) => {
+                    initial = self.or_last(&text);
+                    match elsewhere::edit(&initial) {
+                        Ok(edited) => initial = edited,
+                        Err(error) => eprintln!("error: {error}"),
+                    }
                 }
-                Ok(Line::Text(text))
+                Ok(text) => {
+                    self.remember(&text);
+                    return Ok(Line::Text(text));
+                }
+                Err(ReadlineError::Interrupted) => return Ok(Line::Interrupted),
+                Err(ReadlineError::Eof) => return Ok(Line::End),
+                Err(error) => return Err(failed(error)),
             }
-            Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
-            Err(ReadlineError::Eof) => Ok(Line::End),
-            Err(error) => Err(failed(error)),
         }
     }
 
-    /// Writes the history.
-    pub fn save(&mut self) {
+    /// The inputs of all sessions that hold a text.
+    pub fn search(&self, text: &str) -> Vec<String> {
+        let inputs = self.editor.history().iter();
+        inputs
+            .filter(|input| input.contains(text))
+            .cloned()
+            .collect()
+    }
+
+    /// A text, or the last input that is no command.
+    fn or_last(&self, text: &str) -> String {
+        if !text.trim().is_empty() {
+            return text.to_string();
+        }
+        let mut inputs = self.editor.history().iter().rev();
+        let last = inputs.find(|input| !input.starts_with([':', '%']));
+        last.cloned().unwrap_or_default()
+    }
+
+    /// Appends to the history, at once, so that a crash loses nothing. What another session has
+    /// written meanwhile stays.
+    fn remember(&mut self, text: &str) {
+        // The history serves the user; that it cannot be written is no reason to stop.
+        let _ = self.editor.add_history_entry(text.trim_end());
         if let Some(path) = &self.history {
             let _ = self.editor.append_history(path);
         }
@@ -87,42 +140,4 @@ pub(super) fn state_file(name: &str) -> Option<PathBuf> {
         std::fs::File::create(&path).ok()?;
     }
     Some(path)
-}
-
-#[derive(Helper, Highlighter, Hinter)]
-struct Assistant {
-    session: Rc<RefCell<Session>>,
-}
-
-impl Validator for Assistant {
-    fn validate(&self, ctx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
-        let text = ctx.input();
-        // A command is one line, and an empty line sends what there is.
-        if text.trim_start().starts_with(':') || text.ends_with("\n\n") {
-            return Ok(ValidationResult::Valid(None));
-        }
-        let session = self.session.borrow();
-        Ok(match completeness(session.engine(), text) {
-            Completeness::Incomplete => ValidationResult::Incomplete,
-            _ => ValidationResult::Valid(None),
-        })
-    }
-}
-
-impl Completer for Assistant {
-    type Candidate = Pair;
-
-    fn complete(
-        &self,
-        line: &str,
-        pos: usize,
-        _: &Context,
-    ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, names) = self.session.borrow().complete(&line[..pos]);
-        let pairs = names.into_iter().map(|name| Pair {
-            display: name.clone(),
-            replacement: name,
-        });
-        Ok((start, pairs.collect()))
-    }
 }

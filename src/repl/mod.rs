@@ -1,123 +1,111 @@
 //! Line editing, and how runs look in a terminal.
 
+mod assistant;
+mod commands;
 mod download;
 mod editor;
+mod elsewhere;
+mod highlight;
 mod input;
+mod keys;
 mod progress;
+mod prompt;
 
+pub use commands::{COMMANDS, Command};
 pub use download::download;
 pub use input::input;
 pub use progress::observer;
+pub use prompt::{Prompt, Say, Then};
 
 use crate::mlx::interrupt;
-use crate::script::docs::Index;
-use crate::script::explain;
-use crate::session::{Kind, Session};
+use crate::script::Screen;
+use crate::session::Session;
 use editor::{Line, LineEditor};
 use std::cell::RefCell;
-use std::io::Write;
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-const HELP: &str = "\
-Type Rhai; the value of a line is shown, and kept as `ans`. A closing `;` hides it.
-  :help        this text            :who    the variables
-  :help NAME   what a name is       :quit   leave (also Ctrl-D)
-  :run FILE    run a script here        :reload  what has changed of scripts and imports
-Ctrl-C stops what is running and keeps every value. Tab completes names.
-
-";
+/// Two Ctrl-C within this time at an empty prompt ask how to leave.
+const IMPATIENT: Duration = Duration::from_secs(1);
 
 /// Reads, evaluates and shows until the user leaves.
-pub fn run(session: Session) -> crate::Result<()> {
+///
+/// # Errors
+/// A terminal that cannot be read.
+pub fn run(session: Session, greet: bool) -> crate::Result<()> {
     let session = Rc::new(RefCell::new(session));
-    let mut editor = LineEditor::new(session.clone())?;
-    println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
-    let mut interrupted = false;
+    let mut editor = LineEditor::new(session.clone(), commands::names())?;
+    let mut prompt = Prompt::new(
+        session.clone(),
+        Rc::new(|text| println!("{text}")),
+        Rc::new(|text| eprintln!("{text}")),
+    );
+    if greet {
+        println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
+    }
+    let mut interrupted: Option<Instant> = None;
+    let mut next: Option<String> = None;
     loop {
-        for file in session.borrow_mut().news() {
-            println!("({file} has changed; :reload takes it up)");
-        }
-        match editor.read()? {
-            Line::Text(text) => {
-                interrupted = false;
-                let trimmed = text.trim();
-                if trimmed.is_empty() {
-                    continue;
-                }
-                if let Some(command) = trimmed.strip_prefix(':') {
-                    if !run_command(command, &session) {
-                        break;
-                    }
-                    continue;
-                }
-                evaluate(&session, &text);
+        session.borrow_mut().screen = screen();
+        if !prompt.autoreload {
+            for file in session.borrow_mut().news() {
+                println!("({file} has changed; :reload takes it up)");
             }
-            Line::Interrupted if interrupted => println!("(:quit or Ctrl-D to leave)"),
-            Line::Interrupted => interrupted = true,
+        }
+        let line = match next.take() {
+            Some(text) => editor.edit(&text)?,
+            None => editor.read()?,
+        };
+        match line {
+            Line::Text(text) => {
+                interrupted = None;
+                match prompt.enter(&text) {
+                    Then::Go => {}
+                    Then::Leave => break,
+                    Then::Edit(text) => next = Some(text),
+                    Then::Search(text) => editor
+                        .search(&text)
+                        .iter()
+                        .for_each(|entry| println!("{entry}")),
+                }
+                // An interrupt that came as the cell ended was meant for the cell.
+                interrupt::clear();
+            }
+            Line::Interrupted => {
+                if interrupted.is_some_and(|at| at.elapsed() < IMPATIENT) {
+                    println!("(:quit or Ctrl-D to leave)");
+                }
+                interrupted = Some(Instant::now());
+            }
             Line::End => break,
         }
     }
-    editor.save();
     Ok(())
 }
 
-fn evaluate(session: &Rc<RefCell<Session>>, text: &str) {
-    match session.borrow_mut().cell(text) {
-        Ok(outcome) => {
-            if let Some(shown) = outcome.shown {
-                println!("{shown}");
-            }
-        }
-        Err(failure) => {
-            eprintln!("{}", failure.rendered);
-            if failure.kind == Kind::Interrupted {
-                interrupt::clear();
-            }
-        }
-    }
-    let _ = std::io::stdout().flush();
-}
-
-fn help(name: &str, session: &Session) {
-    let index = Index::new(session.engine());
-    if name.trim().is_empty() {
-        println!("{HELP}{}", index.overview());
-        return;
-    }
-    match explain(&index, name) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("error: {error}"),
+/// The terminal as it is now: it may have been made wider since the last input.
+fn screen() -> Screen {
+    let size = console::Term::stdout().size_checked();
+    Screen {
+        columns: size.map_or(80, |(_, columns)| usize::from(columns)),
+        colour: colours(&std::io::stdout()),
+        ..Screen::default()
     }
 }
 
-fn reload(session: &mut Session) {
-    match session.reload() {
-        Ok(done) if done.is_empty() => println!("nothing has changed"),
-        Ok(done) => done.iter().for_each(|line| println!("{line}")),
-        Err(failure) => eprintln!("{}", failure.rendered),
-    }
+/// Whether a stream shows colours, and its user wants them (<https://no-color.org>).
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
+    stream.is_terminal() && !unwanted && !dumb
 }
 
-/// Runs a command; false to leave.
-fn run_command(command: &str, session: &Rc<RefCell<Session>>) -> bool {
-    let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
-    match name {
-        "q" | "quit" | "exit" => return false,
-        "help" | "h" | "?" => help(rest, &session.borrow()),
-        "who" => println!("{}", session.borrow().variables().join("  ")),
-        "reload" => reload(&mut session.borrow_mut()),
-        "run" => {
-            let path = rest.trim();
-            match std::fs::read_to_string(path) {
-                Ok(text) => {
-                    if let Err(failure) = session.borrow_mut().eval(path, &text) {
-                        eprintln!("{}", failure.rendered);
-                    }
-                }
-                Err(error) => eprintln!("error: {path}: {error}"),
-            }
-        }
-        other => eprintln!("error: unknown command `:{other}`; :help lists the commands"),
-    }
-    true
+/// `$XDG_CONFIG_HOME/mlx-repl/init.rhai`, or the same below `~/.config`: run before the first prompt.
+pub fn init_file() -> Option<PathBuf> {
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")))?;
+    Some(config.join("mlx-repl/init.rhai")).filter(|path| path.is_file())
 }

@@ -38,11 +38,12 @@ impl Completion {
     }
 }
 
-/// What a reward is given to judge.
+/// What a reward is given to judge. A copy is made for every step on its way into a script: it is
+/// handles.
 #[derive(Clone, Debug)]
 pub struct RewardOutput {
     pub prompt: Rc<str>,
-    pub completion: Completion,
+    pub completion: Rc<Completion>,
     /// The row that the prompt came from.
     pub example: Rc<Row>,
     /// Which prompt of the step.

@@ -73,7 +73,7 @@ impl Rollout {
                 let text = before_stop(&text, stop).to_string();
                 Ok(RewardOutput {
                     prompt: shared[group].0.clone(),
-                    completion: Completion::new(generated, text),
+                    completion: Rc::new(Completion::new(generated, text)),
                     example: shared[group].1.clone(),
                     group,
                     index,

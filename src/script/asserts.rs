@@ -4,18 +4,19 @@ use super::convert;
 use super::error::{Answer, At};
 use super::lists::from_value;
 use super::settings::float;
+use super::show::debug;
 use super::tensor::{Tensor, same};
 use super::tree;
 use crate::error::{Error, Result};
 use crate::mlx;
 use crate::tensor::to_f32;
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, FLOAT, FnPtr, INT, Map, NativeCallContext};
+use rhai::{Array as List, Dynamic, FLOAT, FnPtr, INT, Map, NativeCallContext};
 use std::time::Instant;
 
 /// Registers the functions.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(functions).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(functions));
 }
 
 fn equal(a: &Dynamic, b: &Dynamic) -> Result<bool> {
@@ -62,7 +63,7 @@ fn failed(
     ctx: &NativeCallContext,
 ) -> Error {
     let text = |value: &mut Dynamic| {
-        convert::show(ctx.engine(), value).unwrap_or_else(|_| value.type_name().to_string())
+        debug(ctx.engine(), value).unwrap_or_else(|_| value.type_name().to_string())
     };
     let (left, right) = (text(a), text(b));
     let message = if message.is_empty() {

@@ -5,18 +5,19 @@ use crate::rl;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, INT};
 use serde_json::Value;
+use std::rc::Rc;
 
-/// What a model wrote.
-pub type Completion = rl::Completion;
+/// What a model wrote; a handle, since every property of it that a script reads begins with a copy.
+pub type Completion = Rc<rl::Completion>;
 
 /// What a reward judges.
 pub type RewardOutput = rl::RewardOutput;
 
 /// Registers the types.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Completion>("Completion");
     engine.register_type_with_name::<RewardOutput>("RewardOutput");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     let show = |c: &mut Completion| {
         let n = c.token_ids.len();
         format!("{:?} ({n} tokens, {})", c.text, c.finish.name())

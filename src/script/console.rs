@@ -1,15 +1,15 @@
 //! Talking with the person at the terminal.
 
-use super::convert::show;
 use super::error::{Answer, At};
 use super::host::Host;
+use super::show::look;
 use crate::mlx::interrupt;
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FnPtr, INT, NativeCallContext};
 
 /// Registers the functions.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(functions).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(functions));
 }
 
 #[export_module]
@@ -33,8 +33,8 @@ mod functions {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn display(ctx: NativeCallContext, value: Dynamic) -> Answer<()> {
-        let text = show(ctx.engine(), &mut value.clone())?;
-        (Host::of(&ctx).display)(ctx.engine(), &value, &text);
+        let shown = look(ctx.engine(), &value)?;
+        (Host::of(&ctx).display)(&value, &shown);
         Ok(())
     }
 
@@ -68,6 +68,19 @@ mod functions {
     pub fn input(ctx: NativeCallContext, prompt: &str) -> Answer<Dynamic> {
         let line = (Host::of(&ctx).input)(prompt).at(&ctx)?;
         Ok(line.map_or(Dynamic::UNIT, Dynamic::from))
+    }
+
+    /// The value that a cell at the prompt had: by the cell's number, as errors and `:hist` show it, or
+    /// counted from the last value, which is -1. The last 20 are kept, fewer where they are large.
+    ///
+    /// ```rhai
+    /// fn sum_of_last_two() { out(-1) + out(-2) }
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn out(ctx: NativeCallContext, number: INT) -> Answer<Dynamic> {
+        let results = Host::of(&ctx).results;
+        let value = results.borrow().get(number);
+        value.at(&ctx)
     }
 
     /// Runs a function that takes nothing. A Ctrl-C during it ends the function and not the script,

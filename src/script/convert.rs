@@ -1,11 +1,10 @@
 //! Values between Rhai and the native rooms.
 
-use super::error::Answer;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
 use crate::tensor::to_i32;
-use rhai::{Array as List, Dynamic, Engine, INT, ImmutableString, Map};
+use rhai::{Array as List, Dynamic, INT, Map};
 use serde_json::Value;
 
 /// JSON as a script's value.
@@ -145,11 +144,4 @@ pub fn brief(value: &Dynamic) -> String {
     } else {
         text
     }
-}
-
-/// A value as the prompt shows it.
-pub fn show(engine: &Engine, value: &mut Dynamic) -> Answer<String> {
-    engine
-        .eval_fn_call::<ImmutableString>("to_debug", Some(value), ())
-        .map(|text| text.to_string())
 }

@@ -15,9 +15,9 @@ use std::rc::Rc;
 pub struct Curriculum(Rc<RefCell<data::Curriculum>>);
 
 /// Registers the type, and its function in `data::`.
-pub fn register(engine: &mut Engine, module: &mut Module) {
+pub fn register(engine: &mut Engine, global: &mut Module, module: &mut Module) {
     engine.register_type_with_name::<Curriculum>("Curriculum");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     module.combine(exported_module!(functions));
     let show = |c: &mut Curriculum| {
         let c = c.0.borrow();

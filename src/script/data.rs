@@ -11,11 +11,11 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Dataset>("Dataset");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     let mut module = exported_module!(functions);
-    super::curriculum::register(engine, &mut module);
+    super::curriculum::register(engine, global, &mut module);
     super::task::register(&mut module);
     engine.register_static_module("data", module.into());
     engine.register_fn("to_string", summary);

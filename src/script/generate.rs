@@ -13,6 +13,7 @@ use crate::generate::{
     Speculation, Stops,
 };
 use crate::mlx::random;
+use crate::rl;
 use crate::text::{LanguageModel, TemplateOptions, before_stop};
 use rhai::{Array as List, Dynamic, FnPtr, Map, NativeCallContext};
 use serde_json::Value;
@@ -287,7 +288,8 @@ pub fn complete(
             Some(tokenizer) => tokenizer.decode(&one.token_ids)?,
             None => String::new(),
         };
-        Ok(Completion::new(one, before_stop(&text, &stop).to_string()))
+        let text = before_stop(&text, &stop).to_string();
+        Ok(Completion::new(rl::Completion::new(one, text)))
     });
     let list = |count| completions.by_ref().take(count).collect();
     counts.into_iter().map(list).collect()

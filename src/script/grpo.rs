@@ -16,6 +16,7 @@ use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::{Dataset, Source};
 use crate::error::{Error, Result};
 use crate::rl::{self, BuiltIn, EvalSettings, GrpoSettings, OnError, Report};
+use crate::train::Metrics;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, FnPtr, INT, Map, NativeCallContext};
 use serde_json::json;
@@ -32,12 +33,18 @@ impl GrpoTrainer {
     pub fn new(trainer: rl::GrpoTrainer, loss: Option<FnPtr>) -> Self {
         Self(Rc::new(RefCell::new(trainer)), loss)
     }
+
+    /// The metrics of every step so far; of none while it is at work.
+    pub fn history(&self) -> Vec<Metrics> {
+        let trainer = self.0.try_borrow();
+        trainer.map(|t| t.history.clone()).unwrap_or_default()
+    }
 }
 
 /// Registers the type.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<GrpoTrainer>("GrpoTrainer");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     let show = |t: &mut GrpoTrainer| match t.0.try_borrow() {
         Ok(trainer) => {
             let reward = trainer.history.last().and_then(|m| m.get("reward"));

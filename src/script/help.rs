@@ -5,11 +5,11 @@ use super::error::{Answer, At};
 use super::host::Host;
 use crate::error::{Error, Result};
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, FnPtr, NativeCallContext};
+use rhai::{Dynamic, FnPtr, NativeCallContext};
 
 /// Registers the functions.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(functions).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(functions));
 }
 
 /// What there is to read about a name.

@@ -1,18 +1,20 @@
 //! What the bindings need from whoever runs the engine.
 
 use super::hooks::Names;
+use super::results::Results;
+use super::show::{Screen, Shown};
 use crate::error::{Error, Result};
 use crate::hub::{self, Download};
 use crate::train::{Observer, Quiet};
-use rhai::{Dynamic, Engine, NativeCallContext};
+use rhai::{Dynamic, NativeCallContext};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Asks for a line, with a prompt; `None` is the end of what there is to read.
 pub type Ask = dyn Fn(&str) -> Result<Option<String>>;
 
-/// Shows a value: the engine that knows its type, the value, and its text at a prompt.
-pub type Show = dyn Fn(&Engine, &Dynamic, &str);
+/// Shows a value, which looks like this.
+pub type Show = dyn Fn(&Dynamic, &Shown);
 
 /// Output and observers of a front end, and the names that its session knows.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub struct Host {
     /// Makes somebody to watch a download.
     pub download: Rc<dyn Fn() -> Box<dyn Download>>,
     pub names: Rc<RefCell<Names>>,
+    /// The values of cells, for `out`.
+    pub results: Rc<RefCell<Results>>,
     /// What the script was started with: the list `args`.
     pub args: Vec<String>,
 }
@@ -57,13 +61,14 @@ impl Host {
             input: Rc::new(|_| Err(Error::Unsupported("there is nobody here to ask".into()))),
             display: {
                 let print = print.clone();
-                Rc::new(move |_, _, text| print(text))
+                Rc::new(move |_, shown| print(&shown.to_text(&Screen::default())))
             },
             clear: Rc::new(|_| ()),
             print,
             observer: Rc::new(|| Box::new(Quiet)),
             download: Rc::new(|| Box::new(hub::Quiet)),
             names: Rc::default(),
+            results: Rc::default(),
             args: Vec::new(),
         }
     }

@@ -13,8 +13,8 @@ use rhai::{Array as List, Dynamic, Engine, INT, NativeCallContext, Position};
 use std::ops::{Range, RangeInclusive};
 
 /// Registers the brackets and the loop.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(indexing).into());
+pub fn register(engine: &mut Engine, global: &mut Module) {
+    global.combine(exported_module!(indexing));
     engine.register_iterator_result::<Tensor, Tensor>();
 }
 

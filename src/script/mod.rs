@@ -13,6 +13,7 @@ mod curriculum;
 mod data;
 mod differentiate;
 pub mod docs;
+mod each;
 mod error;
 mod generate;
 mod grpo;
@@ -34,12 +35,14 @@ mod optimizer;
 mod plot;
 mod policy_loss;
 mod ranges;
+mod results;
 mod reward;
 mod rewards;
 mod rl;
 mod sampling;
 mod settings;
 mod sft;
+mod show;
 mod task;
 mod tensor;
 mod text;
@@ -48,17 +51,18 @@ mod train;
 mod tree;
 mod watched;
 
-pub use convert::show;
 pub use error::{ScriptError, hint};
 pub use help::{explain, kind_of};
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};
 pub use plot::PlotValue;
+pub use show::{Grid, Screen, Shown, detail, escape, look, summarise};
 pub use tensor::Tensor;
+pub use tree::tensors_in;
 pub use watched::Watched;
 
-use rhai::{Engine, OptimizationLevel};
+use rhai::{Engine, Module, OptimizationLevel};
 
 /// An engine with everything registered, for one host.
 pub fn engine(host: Host) -> Engine {
@@ -76,34 +80,38 @@ pub fn engine(host: Host) -> Engine {
         print(&format!("{place}{position:?}: {text}"));
     });
     engine.set_default_tag(rhai::Dynamic::from(host));
+    // One module for all: Rhai looks a function up in each module of its engine, one after another.
+    let mut global = Module::new();
     numbers::register(&mut engine);
-    ranges::register(&mut engine);
-    tensor::register(&mut engine);
+    ranges::register(&mut global);
+    tensor::register(&mut engine, &mut global);
     operators::register(&mut engine);
-    indexing::register(&mut engine);
+    indexing::register(&mut engine, &mut global);
     // Most of the functions serve as methods too: `mx::sum(a)` is `a.sum()`.
     let mx = mx::bindings();
-    engine.register_global_module(mx.methods.into());
+    global.combine(mx.methods);
     engine.register_static_module("mx", mx.module.into());
     engine.register_static_module("nn", nn::bindings().into());
-    optim::register(&mut engine);
-    asserts::register(&mut engine);
-    help::register(&mut engine);
-    console::register(&mut engine);
-    tokenizer::register(&mut engine);
-    model::register(&mut engine);
-    cache::register(&mut engine);
-    completion::register(&mut engine);
-    text::register(&mut engine);
+    optim::register(&mut engine, &mut global);
+    asserts::register(&mut global);
+    help::register(&mut global);
+    console::register(&mut global);
+    tokenizer::register(&mut engine, &mut global);
+    model::register(&mut engine, &mut global);
+    cache::register(&mut engine, &mut global);
+    completion::register(&mut engine, &mut global);
+    text::register(&mut engine, &mut global);
     ast_grep::register(&mut engine);
     lm::register(&mut engine);
-    sampling::register(&mut engine);
-    data::register(&mut engine);
-    plot::register(&mut engine);
-    grpo::register(&mut engine);
+    sampling::register(&mut engine, &mut global);
+    data::register(&mut engine, &mut global);
+    plot::register(&mut engine, &mut global);
+    grpo::register(&mut engine, &mut global);
     rl::register(&mut engine);
     rewards::register(&mut engine);
-    sft::register(&mut engine);
+    sft::register(&mut engine, &mut global);
+    each::register(&mut global);
+    engine.register_global_module(global.into());
     engine
 }
 

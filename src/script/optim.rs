@@ -5,10 +5,10 @@ use super::optimizer::{Optimizer, Rate};
 use super::tree::{leaves, with_leaves};
 use crate::error::Result;
 use crate::optim::{self as native, Adafactor, Curve, Rule, WarmUp};
-use rhai::{Dynamic, Engine, Map};
+use rhai::{Dynamic, Engine, Map, Module};
 
 /// Puts the module and its types into an engine.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<WarmUp>("Schedule");
     let mut b = Binder::new();
     plain(&mut b);
@@ -28,7 +28,7 @@ pub fn register(engine: &mut Engine) {
         },
     );
     super::optimizer::register(engine, &mut b.methods);
-    engine.register_global_module(b.methods.into());
+    global.combine(b.methods);
     engine.register_static_module("optim", b.module.into());
 }
 

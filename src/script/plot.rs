@@ -6,7 +6,7 @@ use super::settings::{Settings, float};
 use super::tensor::Tensor;
 use crate::checkpoint::write_file;
 use crate::error::{Error, Result};
-use crate::plot::{Plot, Series};
+use crate::plot::{Plot, Screen, Series};
 use crate::tensor::to_f32;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, Map, NativeCallContext};
@@ -16,11 +16,11 @@ use std::path::Path;
 pub type PlotValue = Plot;
 
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Plot>("Plot");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     engine.register_static_module("plot", exported_module!(functions).into());
-    let show = |p: &mut Plot| p.to_text(72, 12);
+    let show = |p: &mut Plot| p.to_text(&Screen::default());
     engine.register_fn("to_string", show);
     engine.register_fn("to_debug", show);
 }

@@ -3,12 +3,12 @@
 use super::error::{Answer, At};
 use crate::error::Error;
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, FnPtr, INT};
+use rhai::{Array as List, Dynamic, FnPtr, INT};
 use std::ops::{Range, RangeInclusive};
 
 /// Registers the functions.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(members).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(members));
 }
 
 fn mapped(ctx: &NativeCallContext, numbers: impl Iterator<Item = INT>, f: &FnPtr) -> Answer<List> {

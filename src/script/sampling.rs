@@ -59,9 +59,9 @@ impl Sampler {
 }
 
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Sampler>("Sampler");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     engine.register_static_module("sampling", exported_module!(parts).into());
     let show = |s: &mut Sampler| match s.settings.penalties.is_off() {
         true => format!("{:?}", s.settings.sampler),

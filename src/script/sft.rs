@@ -8,6 +8,7 @@ use super::settings::Settings;
 use super::train::{adapters, metrics_map, optim_settings};
 use crate::data::Dataset;
 use crate::sft::{self, SftSettings, Truncation};
+use crate::train::Metrics;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, Engine, FLOAT, Map, NativeCallContext};
 use serde_json::json;
@@ -19,16 +20,26 @@ use std::rc::Rc;
 #[derive(Clone)]
 pub struct SftTrainer(Rc<RefCell<sft::SftTrainer>>);
 
+impl SftTrainer {
+    /// The metrics of every step so far; of none while it is at work.
+    pub fn history(&self) -> Vec<Metrics> {
+        let trainer = self.0.try_borrow();
+        trainer.map(|t| t.history.clone()).unwrap_or_default()
+    }
+}
+
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<SftTrainer>("SftTrainer");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     engine.register_static_module("sft", exported_module!(functions).into());
-    let show = |t: &mut SftTrainer| {
-        let trainer = t.0.borrow();
-        let loss = trainer.history.last().and_then(|m| m.get("loss"));
-        let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
-        format!("SftTrainer after {} steps{loss}", trainer.steps())
+    let show = |t: &mut SftTrainer| match t.0.try_borrow() {
+        Ok(trainer) => {
+            let loss = trainer.history.last().and_then(|m| m.get("loss"));
+            let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
+            format!("SftTrainer after {} steps{loss}", trainer.steps())
+        }
+        Err(_) => "SftTrainer, training".into(),
     };
     engine.register_fn("to_string", show);
     engine.register_fn("to_debug", show);

@@ -67,9 +67,9 @@ impl Tensor {
 }
 
 /// Registers the type, its members, operators and indexing.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Tensor>("Tensor");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     engine.register_fn("to_string", |t: &mut Tensor| text(t));
     engine.register_fn("to_debug", |t: &mut Tensor| text(t));
     // Rhai's own writes of a tensor the name of its type.

@@ -10,9 +10,9 @@ use rhai::{Array as List, Dynamic, Engine, FLOAT, INT, Map, NativeCallContext};
 use std::path::Path;
 
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<ToolCall>("ToolCall");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     engine.register_static_module("text", exported_module!(functions).into());
     let show = |c: &mut ToolCall| match &c.error {
         None => format!("{}({})", c.name, c.arguments),

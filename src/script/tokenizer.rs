@@ -14,9 +14,9 @@ use std::rc::Rc;
 pub struct Tokenizer(pub Rc<text::Tokenizer>);
 
 /// Registers the type.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Tokenizer>("Tokenizer");
-    engine.register_global_module(exported_module!(members).into());
+    global.combine(exported_module!(members));
     let show = |t: &mut Tokenizer| format!("Tokenizer of {} tokens", t.0.vocab_size());
     engine.register_fn("to_string", show);
     engine.register_fn("to_debug", show);

@@ -105,6 +105,14 @@ impl Failure {
         }
     }
 
+    /// The whole text, with colours where they are wanted.
+    pub fn shown(&self, colour: bool) -> String {
+        match colour {
+            true => coloured(&self.rendered),
+            false => self.rendered.clone(),
+        }
+    }
+
     /// A fault of mlx-repl itself.
     pub fn bug(text: &str) -> Self {
         let message = format!("this is a fault of mlx-repl, not of the script: {text}");
@@ -152,6 +160,39 @@ fn plain_text(error: &EvalAltResult) -> String {
     }
 }
 
+/// The text of an error with its parts in colours: what it is, where it is, what to do.
+fn coloured(rendered: &str) -> String {
+    let paint = |code: &str, text: &str| format!("\u{1b}[{code}m{text}\u{1b}[0m");
+    let line = |line: &str| {
+        if let Some(message) = line.strip_prefix("error: ") {
+            return format!("{}: {}", paint("1;31", "error"), paint("1", message));
+        }
+        let word = line.trim_start();
+        if word.starts_with("--> ") || word.starts_with("called by ") {
+            return paint("34", line);
+        }
+        if let Some(hint) = word.strip_prefix("hint: ") {
+            return format!("  {}: {hint}", paint("36", "hint"));
+        }
+        match line.split_once(" | ") {
+            Some((gutter, marks))
+                if !marks.is_empty() && marks.trim().chars().all(|c| c == '^') =>
+            {
+                format!(
+                    "{} {}",
+                    paint("34", &format!("{gutter} |")),
+                    paint("1;31", marks)
+                )
+            }
+            Some((gutter, text)) if gutter.trim().chars().all(|c| c.is_ascii_digit()) => {
+                format!("{} {text}", paint("34", &format!("{gutter} |")))
+            }
+            _ => line.to_string(),
+        }
+    };
+    rendered.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 fn readable(function: &str) -> String {
     if function.starts_with("anon$") || function.is_empty() {
         "a closure".into()
@@ -195,6 +236,22 @@ fn write_place(text: &mut String, place: &Place, sources: &HashMap<String, Strin
             .take(column - 1)
             .map(|c| if c == '\t' { '\t' } else { ' ' })
             .collect();
-        let _ = write!(text, "\n{gutter} | {before}^");
+        let marks = "^".repeat(word_length(shown, column - 1));
+        let _ = write!(text, "\n{gutter} | {before}{marks}");
     }
+}
+
+/// How many characters the word at a place has: a name, a number or a text in quotes; else it is one.
+fn word_length(line: &str, at: usize) -> usize {
+    let rest: Vec<char> = line.chars().skip(at).collect();
+    let is_word = |c: &char| c.is_alphanumeric() || *c == '_';
+    let count = match rest.first() {
+        Some(quote @ ('"' | '`')) => {
+            let inner = rest[1..].iter().position(|c| c == quote);
+            inner.map_or(rest.len(), |end| end + 2)
+        }
+        Some(first) if is_word(first) => rest.iter().take_while(|c| is_word(c)).count(),
+        _ => 1,
+    };
+    count.max(1)
 }

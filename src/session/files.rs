@@ -51,6 +51,7 @@ impl Session {
         if let Some(found) = module?.get_sub_module(&alias) {
             let found = found.clone();
             self.engine.register_static_module(&alias, found.into());
+            self.index.take();
         }
         let is_same =
             |l: &Loaded| matches!(&l.what, What::Import { alias: known, .. } if *known == alias);

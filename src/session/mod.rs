@@ -5,24 +5,37 @@
 //! against the scope: errors keep their cell and line, and a function defined again is the new one
 //! for everybody.
 
+mod ask;
 mod complete;
+mod context;
 mod failure;
 mod files;
-mod inspect;
+mod held;
 mod mime;
 mod names;
 mod parts;
+mod paths;
+mod spans;
+mod timing;
 
+pub use ask::asked;
 pub use complete::{Completeness, completeness};
 pub use failure::{Failure, Kind};
+pub use held::Variable;
 pub use mime::bundle;
+pub use paths::complete as complete_path;
+pub use spans::{Span, SpanKind, spans};
+pub use timing::{Runs, Timed};
 
 use crate::mlx::interrupt;
-use crate::script::{self, Host};
+use crate::script::docs::Index;
+use crate::script::{self, Host, Screen, Shown};
 use parts::{Part, parts};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Module, Scope};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 /// A session: values, functions and sources of everything that was evaluated.
 pub struct Session {
@@ -33,35 +46,57 @@ pub struct Session {
     sources: HashMap<String, String>,
     cells: usize,
     loaded: Vec<files::Loaded>,
+    /// Where values are shown.
+    pub screen: Screen,
+    /// Where each function of a cell or script was defined last.
+    homes: HashMap<String, String>,
+    /// Made when somebody asks, forgotten when a function or a module comes.
+    index: RefCell<Option<Rc<Index>>>,
 }
 
 /// The result of a cell.
 pub struct Outcome {
     pub value: Dynamic,
-    /// The value as the prompt shows it; `None` for nothing, and after a closing `;`.
-    pub shown: Option<String>,
+    /// The value as it is shown; `None` for nothing, and after a closing `;`.
+    pub shown: Option<Shown>,
 }
 
 impl Session {
     /// An empty session.
     pub fn new(host: Host) -> Self {
-        let args: rhai::Array = host.args.iter().map(|word| word.as_str().into()).collect();
-        let mut names = host.names.borrow_mut();
-        names.constants.insert("args".into(), args.into());
-        drop(names);
-        Self {
+        let args = host.args.clone();
+        let mut session = Self {
             engine: script::engine(host.clone()),
             scope: Scope::new(),
             host,
             sources: HashMap::new(),
             cells: 0,
             loaded: Vec::new(),
-        }
+            screen: Screen::default(),
+            homes: HashMap::new(),
+            index: RefCell::default(),
+        };
+        session.set_args(args);
+        session
+    }
+
+    /// What the next script finds in `args`.
+    pub fn set_args(&mut self, args: Vec<String>) {
+        let list: rhai::Array = args.iter().map(|word| word.as_str().into()).collect();
+        let mut names = self.host.names.borrow_mut();
+        names.constants.insert("args".into(), list.into());
     }
 
     /// The engine, for completion and help.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Everything that is documented, functions of the session among it.
+    pub fn index(&self) -> Rc<Index> {
+        let mut made = self.index.borrow_mut();
+        let make = || Rc::new(Index::new(&self.engine));
+        made.get_or_insert_with(make).clone()
     }
 
     /// Names of the variables.
@@ -76,19 +111,30 @@ impl Session {
         names
     }
 
-    /// Evaluates what was typed at a prompt. Its value becomes `ans`.
+    /// Evaluates what was typed at a prompt. Its value becomes `ans`, and `out(n)` of the cell's number.
+    ///
+    /// # Errors
+    /// Those of the cell.
     pub fn cell(&mut self, source: &str) -> Result<Outcome, Failure> {
-        self.cells += 1;
-        let name = format!("cell[{}]", self.cells);
-        let mut value = self.eval(&name, source)?;
+        let name = self.next_cell(source);
+        let value = self.eval(&name, source)?;
+        self.outcome(&name, source, value)
+    }
+
+    /// What a cell comes to.
+    fn outcome(&mut self, name: &str, source: &str, value: Dynamic) -> Result<Outcome, Failure> {
         if value.is_unit() {
             return Ok(Outcome { value, shown: None });
         }
         self.scope.set_or_push("ans", value.clone());
+        self.host
+            .results
+            .borrow_mut()
+            .keep(self.cells, value.clone());
         let silent = source.trim_end().ends_with(';');
         let shown = match silent {
             true => None,
-            false => Some(self.show(&name, &mut value)?),
+            false => Some(self.show(name, &value)?),
         };
         Ok(Outcome { value, shown })
     }
@@ -126,8 +172,8 @@ impl Session {
         }
     }
 
-    fn show(&mut self, name: &str, value: &mut Dynamic) -> Result<String, Failure> {
-        script::show(&self.engine, value).map_err(|error| self.failure(name, &error))
+    fn show(&self, name: &str, value: &Dynamic) -> Result<Shown, Failure> {
+        script::look(&self.engine, value).map_err(|error| self.failure(name, &error))
     }
 
     fn eval_parts(&mut self, name: &str, source: &str) -> Result<Dynamic, Box<EvalAltResult>> {
@@ -165,6 +211,11 @@ impl Session {
         }
         let named = ast.iter_functions().map(|f| f.name.to_string());
         let named = named.filter(|name| !name.starts_with("anon$"));
+        let named: Vec<String> = named.collect();
+        let source = ast.source().unwrap_or_default();
+        let homes = named.iter().map(|name| (name.clone(), source.to_string()));
+        self.homes.extend(homes);
+        self.index.take();
         self.host.names.borrow_mut().functions.extend(named);
         let functions = ast.clone_functions_only();
         let module = Module::eval_ast_as_new(Scope::new(), &functions, &self.engine)?;

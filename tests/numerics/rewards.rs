@@ -25,7 +25,7 @@ fn output(prompt: &str, raw: &str, tokens: Vec<i32>, answer: &Value) -> RewardOu
     };
     RewardOutput {
         prompt: prompt.into(),
-        completion: Completion::new(generated, raw.to_string()),
+        completion: Rc::new(Completion::new(generated, raw.to_string())),
         example: Rc::new(Row::new(fields)),
         group: 0,
         index: 0,

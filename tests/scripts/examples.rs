@@ -1,6 +1,6 @@
 //! Every `rhai` example in doc comments and documents runs; README's session is replayed.
 
-use crate::support::{recorded, root, run, session};
+use crate::support::{Terminal, root, run, session};
 use mlx_repl::script::docs::{Index, pages};
 use std::path::Path;
 
@@ -146,28 +146,13 @@ fn the_readme_s_session_is_what_happens() {
     let sessions = blocks(&readme, "text");
     let mut replayed = 0;
     for (line, body) in sessions.iter().filter(|(_, body)| body.starts_with("> ")) {
-        let (mut session, printed) = recorded();
+        let mut terminal = Terminal::new();
         let mut shown = String::new();
-        let mut typed: Vec<String> = Vec::new();
-        for text in body.lines() {
-            match text.strip_prefix("> ") {
-                Some(cell) => typed.push(cell.to_string()),
-                None => continue,
-            }
-        }
-        for cell in typed {
+        for cell in body.lines().filter_map(|text| text.strip_prefix("> ")) {
             shown.push_str(&format!("> {cell}\n"));
-            let outcome = session.cell(&cell);
-            for printed in printed.borrow_mut().drain(..) {
-                shown.push_str(&format!("{printed}\n"));
-            }
-            match outcome {
-                Ok(outcome) => {
-                    if let Some(text) = outcome.shown {
-                        shown.push_str(&format!("{text}\n"));
-                    }
-                }
-                Err(failure) => shown.push_str(&format!("{}\n", failure.rendered)),
+            match terminal.shown(cell).as_str() {
+                "" => {}
+                text => shown.push_str(&format!("{text}\n")),
             }
             replayed += 1;
         }

@@ -1,11 +1,14 @@
 //! What a session promises beyond Rhai: these hold the volatile interfaces that it stands on.
 
 use crate::support::{recorded, session};
+use mlx_repl::script::Screen;
 use mlx_repl::session::{Kind, Session};
 
 fn shown(session: &mut Session, cell: &str) -> String {
     match session.cell(cell) {
-        Ok(outcome) => outcome.shown.unwrap_or_default(),
+        Ok(outcome) => outcome
+            .shown
+            .map_or_else(String::new, |s| s.to_text(&Screen::default())),
         Err(failure) => failure.rendered,
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions and files for the tests of scripts.
 
+use mlx_repl::repl::{Prompt, Then};
 use mlx_repl::script::Host;
 use mlx_repl::session::Session;
 use std::cell::RefCell;
@@ -21,6 +22,40 @@ pub fn recorded() -> (Session, Rc<RefCell<Vec<String>>>) {
     let sink = lines.clone();
     let print = move |line: &str| sink.borrow_mut().push(line.to_string());
     (Session::new(Host::quiet(Rc::new(print))), lines)
+}
+
+/// A prompt whose screen is a text.
+pub struct Terminal {
+    pub prompt: Prompt,
+    pub session: Rc<RefCell<Session>>,
+    screen: Rc<RefCell<Vec<String>>>,
+}
+
+impl Terminal {
+    pub fn new() -> Self {
+        let (session, screen) = recorded();
+        let session = Rc::new(RefCell::new(session));
+        let write = |screen: &Rc<RefCell<Vec<String>>>| -> Rc<dyn Fn(&str)> {
+            let screen = screen.clone();
+            Rc::new(move |text: &str| screen.borrow_mut().push(text.to_string()))
+        };
+        let prompt = Prompt::new(session.clone(), write(&screen), write(&screen));
+        Self {
+            prompt,
+            session,
+            screen,
+        }
+    }
+
+    /// What appears for an input.
+    pub fn shown(&mut self, input: &str) -> String {
+        assert!(matches!(self.prompt.enter(input), Then::Go), "{input}");
+        self.screen
+            .borrow_mut()
+            .drain(..)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
 }
 
 /// The scripts of a folder, in order.

@@ -9,13 +9,13 @@ use crate::script::error::{Answer, At};
 use crate::script::settings::Settings;
 use crate::script::tensor::Tensor;
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, INT, Map, NativeCallContext};
+use rhai::{Array as List, Dynamic, INT, Map, NativeCallContext};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Registers the members.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(members).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(members));
 }
 
 fn mask_value(mask: Mask) -> Dynamic {

@@ -142,9 +142,9 @@ fn handles(value: &Dynamic) -> Result<Vec<Cache>> {
 }
 
 /// Registers the type and the module.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut rhai::Module) {
     engine.register_type_with_name::<Cache>("Cache");
-    members::register(engine);
+    members::register(global);
     functions::register(engine);
     engine.register_fn("to_string", summary);
     engine.register_fn("to_debug", summary);

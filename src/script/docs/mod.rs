@@ -4,11 +4,13 @@
 //! The index is made from what is registered in the engine, so that nothing can be in one and not
 //! in the other.
 
+mod calls;
 mod entry;
 mod find;
 mod page;
 mod types;
 
+pub use calls::setting_keys;
 pub use entry::{Entry, Place};
 pub use find::Found;
 pub use page::pages;

@@ -40,12 +40,12 @@ impl Model {
 }
 
 /// Registers the type.
-pub fn register(engine: &mut Engine) {
+pub fn register(engine: &mut Engine, global: &mut Module) {
     engine.register_type_with_name::<Model>("Model");
-    engine.register_global_module(exported_module!(members).into());
-    scoring::register(engine);
-    writing::register(engine);
-    weights::register(engine);
+    global.combine(exported_module!(members));
+    scoring::register(global);
+    writing::register(global);
+    weights::register(global);
     engine.register_fn("to_string", summary);
     engine.register_fn("to_debug", summary);
 }

@@ -8,11 +8,11 @@ use crate::script::error::{Answer, At};
 use crate::script::settings::Settings;
 use crate::script::tensor::Tensor;
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, FLOAT, Map, NativeCallContext};
+use rhai::{Dynamic, FLOAT, Map, NativeCallContext};
 
 /// Registers the members.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(members).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(members));
 }
 
 #[export_module]

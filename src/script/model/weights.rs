@@ -10,12 +10,12 @@ use crate::script::settings::Settings;
 use crate::script::tensor::Tensor;
 use crate::script::train::lora_settings;
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, Map, NativeCallContext};
+use rhai::{Dynamic, Map, NativeCallContext};
 use std::path::Path;
 
 /// Registers the members.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(members).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(members));
 }
 
 #[export_module]

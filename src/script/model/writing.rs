@@ -4,11 +4,11 @@ use super::Model;
 use crate::script::error::{Answer, At};
 use crate::script::generate::{complete, one_or_list, pieces};
 use rhai::plugin::*;
-use rhai::{Array as List, Dynamic, Engine, FnPtr, Map, NativeCallContext};
+use rhai::{Array as List, Dynamic, FnPtr, Map, NativeCallContext};
 
 /// Registers the members.
-pub fn register(engine: &mut Engine) {
-    engine.register_global_module(exported_module!(members).into());
+pub fn register(global: &mut Module) {
+    global.combine(exported_module!(members));
 }
 
 #[export_module]

@@ -1,0 +1,146 @@
+//! How the value of a cell looks: at a prompt as text, in a notebook as HTML too.
+
+mod grid;
+mod model;
+mod statistics;
+mod trainer;
+
+pub use crate::plot::Screen;
+pub use grid::{Grid, escape};
+pub use statistics::summarise;
+
+use super::error::Answer;
+use super::grpo::GrpoTrainer;
+use super::model::Model;
+use super::plot::PlotValue;
+use super::sft::SftTrainer;
+use super::tensor::Tensor;
+use crate::data::Dataset;
+use crate::tensor::dtype;
+use rhai::{Array as List, Dynamic, Engine, ImmutableString, Map};
+
+/// A value as people want to see it.
+pub enum Shown {
+    Text(String),
+    /// A line of text, and a table under it.
+    Grid(String, Grid),
+    Plot(PlotValue),
+}
+
+impl Shown {
+    /// As text of at most the screen's width, as far as that is possible.
+    pub fn to_text(&self, screen: &Screen) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Grid(caption, grid) if caption.is_empty() => grid.to_text(screen.columns),
+            Self::Grid(caption, grid) => format!("{caption}\n{}", grid.to_text(screen.columns)),
+            Self::Plot(plot) => {
+                let columns = screen.columns.min(WIDEST_PLOT);
+                plot.to_text(&Screen { columns, ..*screen })
+            }
+        }
+    }
+}
+
+/// A curve does not become clearer by being wider.
+const WIDEST_PLOT: usize = 100;
+
+/// Rows of a dataset that are shown.
+const FIRST_ROWS: usize = 5;
+
+const LONGEST_DETAIL: usize = 60;
+
+/// A longer list is shown by its ends.
+const LONG_LIST: usize = 100;
+const LIST_ENDS: usize = 10;
+
+/// A value as a front end should show it.
+///
+/// # Errors
+/// Those of computing a lazy value, and of a `to_debug` that a script defines.
+pub fn look(engine: &Engine, value: &Dynamic) -> Answer<Shown> {
+    if let Some(plot) = value.read_lock::<PlotValue>() {
+        return Ok(Shown::Plot(plot.clone()));
+    }
+    if let Some(model) = value.read_lock::<Model>() {
+        let grid = model::layers(&model);
+        return Ok(Shown::Grid(debug(engine, value)?, grid));
+    }
+    if let Some(history) = history(value) {
+        let caption = debug(engine, value)?;
+        return Ok(match history.is_empty() {
+            true => Shown::Text(caption),
+            false => Shown::Grid(caption, trainer::curves(&history)),
+        });
+    }
+    if let Some(dataset) = value.read_lock::<Dataset>() {
+        let count = dataset.rows().len();
+        let rows = dataset.rows().iter().take(FIRST_ROWS);
+        let maps: Vec<Map> = rows
+            .filter_map(|row| super::data::map_of(row).try_cast())
+            .collect();
+        let caption = debug(engine, value)?;
+        let grid = grid::of_maps(engine, maps.iter(), count)?;
+        return Ok(Shown::Grid(caption, grid));
+    }
+    if let Some(list) = value.read_lock::<List>() {
+        let maps: Vec<_> = list
+            .iter()
+            .map_while(|item| item.read_lock::<Map>())
+            .collect();
+        if maps.len() > 1 && maps.len() == list.len() {
+            let maps = maps.iter().map(|map| &**map);
+            return Ok(Shown::Grid(
+                String::new(),
+                grid::of_maps(engine, maps, list.len())?,
+            ));
+        }
+        if list.len() > LONG_LIST {
+            return Ok(Shown::Text(ends(engine, &list)?));
+        }
+    }
+    Ok(Shown::Text(debug(engine, value)?))
+}
+
+fn history(value: &Dynamic) -> Option<Vec<crate::train::Metrics>> {
+    let of_grpo = value.read_lock::<GrpoTrainer>().map(|t| t.history());
+    of_grpo.or_else(|| value.read_lock::<SftTrainer>().map(|t| t.history()))
+}
+
+/// A value in a few words: its shape, its size, or itself where it is short.
+pub fn detail(engine: &Engine, value: &Dynamic) -> String {
+    if let Some(tensor) = value.read_lock::<Tensor>() {
+        let shape: Vec<String> = tensor.0.shape().iter().map(i32::to_string).collect();
+        return format!("[{}] {}", shape.join(", "), dtype::name(tensor.0.dtype()));
+    }
+    if let Some(list) = value.read_lock::<List>() {
+        return format!("{} items", list.len());
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let keys: Vec<&str> = map.keys().map(|key| key.as_str()).collect();
+        return grid::cut(&format!("#{{ {} }}", keys.join(", ")), LONGEST_DETAIL);
+    }
+    let text = debug(engine, value).unwrap_or_else(|error| error.to_string());
+    grid::cut(text.lines().next().unwrap_or_default(), LONGEST_DETAIL)
+}
+
+/// A value as Rhai's `debug` writes it, with this program's own types.
+pub fn debug(engine: &Engine, value: &Dynamic) -> Answer<String> {
+    let mut copy = value.clone();
+    let text = engine.eval_fn_call::<ImmutableString>("to_debug", Some(&mut copy), ())?;
+    Ok(text.to_string())
+}
+
+/// The first and the last items of a long list.
+fn ends(engine: &Engine, list: &List) -> Answer<String> {
+    let part = |items: &[Dynamic]| -> Answer<String> {
+        let text = debug(engine, &items.to_vec().into())?;
+        Ok(text.trim_start_matches('[').trim_end_matches(']').into())
+    };
+    Ok(format!(
+        "[{}, …, {}]\na list of {}",
+        part(&list[..LIST_ENDS])?,
+        part(&list[list.len() - LIST_ENDS..])?,
+        list.len()
+    ))
+}

@@ -1,0 +1,76 @@
+//! What a session holds: its variables, its cells, the values that they had.
+
+use super::{Failure, Session};
+use crate::script::{self, Shown, kind_of};
+use std::rc::Rc;
+
+/// A variable as a line of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    pub name: String,
+    /// Its type, as in the documentation.
+    pub kind: String,
+    /// Its shape, its size, or the value itself if that is short.
+    pub detail: String,
+    /// What its tensors take.
+    pub bytes: usize,
+}
+
+impl Session {
+    /// The variables and constants by name.
+    pub fn held(&self) -> Vec<Variable> {
+        let described = self.variables().into_iter().filter_map(|name| {
+            let value = self.scope.get(&name)?;
+            let tensors = script::tensors_in(value);
+            Some(Variable {
+                kind: kind_of(&self.engine, value),
+                detail: script::detail(&self.engine, value),
+                bytes: tensors.iter().map(|array| array.nbytes()).sum(),
+                name,
+            })
+        });
+        described.collect()
+    }
+
+    /// The cells that were typed, with their numbers.
+    pub fn cells(&self) -> Vec<(usize, &str)> {
+        let numbered = (1..=self.cells).filter_map(|number| {
+            let source = self.sources.get(&cell_name(number))?;
+            Some((number, source.as_str()))
+        });
+        numbered.collect()
+    }
+
+    /// Forgets variables, functions, imports and values; cells keep their numbers.
+    pub fn reset(&mut self) {
+        let mut host = self.host.clone();
+        host.names = Rc::default();
+        host.results = Rc::default();
+        let fresh = Self::new(host);
+        let old = std::mem::replace(self, fresh);
+        (self.cells, self.sources, self.screen) = (old.cells, old.sources, old.screen);
+    }
+
+    /// Statistics of an expression's value.
+    ///
+    /// # Errors
+    /// Those of the expression.
+    pub fn summarise(&mut self, expression: &str) -> Result<Shown, Failure> {
+        let name = self.next_cell(expression);
+        let value = self.eval(&name, expression)?;
+        let shown = script::summarise(&self.engine, &value);
+        shown.map_err(|error| self.failure(&name, &error))
+    }
+
+    /// The next cell's name; it has this text.
+    pub(super) fn next_cell(&mut self, source: &str) -> String {
+        self.cells += 1;
+        let name = cell_name(self.cells);
+        self.sources.insert(name.clone(), source.to_string());
+        name
+    }
+}
+
+fn cell_name(number: usize) -> String {
+    format!("cell[{number}]")
+}
