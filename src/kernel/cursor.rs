@@ -11,16 +11,14 @@ pub fn character_of(text: &str, byte: usize) -> usize {
     text[..byte].chars().count()
 }
 
-/// The name at a byte, with its module: `mx::softmax`.
+/// The name at a byte, with what it is a part of: `mx::softmax`, `trainer.metrics`.
 pub fn name_at(text: &str, byte: usize) -> &str {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let start = text[..byte].trim_end_matches(is_name).len();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_path = |c: char| is_word(c) || matches!(c, ':' | '.');
+    let start = text[..byte].trim_end_matches(is_path).len();
     let rest = &text[byte..];
-    let end = byte + rest.len()
-        - rest
-            .trim_start_matches(|c: char| is_name(c) && c != ':')
-            .len();
-    let name = text[start..end].trim_matches(':');
+    let end = byte + rest.len() - rest.trim_start_matches(is_word).len();
+    let name = text[start..end].trim_matches([':', '.']);
     match name {
         // Behind an opening bracket, the function that is called is meant.
         "" => match text[..byte].trim_end_matches([' ', '(']) {
@@ -66,6 +64,8 @@ mod tests {
         }
         assert_eq!(name_at(text, 20), "x");
         assert_eq!(name_at("softmax(", 8), "softmax");
+        assert_eq!(name_at("t.metrics", 9), "t.metrics");
+        assert_eq!(name_at("f(1).sum", 8), "sum");
         assert_eq!(name_at("", 0), "");
         assert_eq!(name_at("((", 2), "");
     }

@@ -195,10 +195,11 @@ impl<E: Evaluator> Server<E> {
             Some(1) => "??",
             _ => "?",
         };
-        let answer = self.evaluator.about(&format!("{name}{marks}"));
-        let bundle = answer
-            .and_then(Result::ok)
-            .map(|text| vec![("text/plain", text)]);
+        // Where the type of what stands before a member is not known, the member alone may be.
+        let names = [name, name.rsplit('.').next().unwrap_or(name)];
+        let told = |name: &str| self.evaluator.about(&format!("{name}{marks}"))?.ok();
+        let found = names.into_iter().find_map(told);
+        let bundle = found.map(|text| vec![("text/plain", text)]);
         let content = json!({
             "status": "ok",
             "found": bundle.is_some(),

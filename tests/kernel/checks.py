@@ -80,7 +80,9 @@ class Checks(unittest.TestCase):
         self.assertEqual(reply["status"], "error", reply)
         self.assertEqual(reply["ename"], "Interrupted", reply)
         self.assertIn("error", [kind for kind, _ in outputs])
-        return time.time() - at["sent"]
+        seconds = time.time() - at["sent"]
+        print(f"[interrupted after {seconds * 1000:.0f} ms]", file=sys.stderr)
+        return seconds
 
     def test_interrupt_of_a_script_keeps_the_state(self):
         self.value("let turns = 0;")

@@ -61,7 +61,7 @@ fn values_look_the_same() {
         "tensor([[1, 2], [3, 4]]) * 0.5",
         "mx::arange(0, 1000, 1)",
         "plot::line([1.0, 3.0, 2.0])",
-        "|x| x + 1",
+        "[#{ a: 1, b: \"x\" }, #{ a: 2 }]",
     ] {
         let prompt = program(&["-e", code]);
         let shown = kernel.run(code).value().map(str::to_string);

@@ -92,3 +92,34 @@ fn what_others_send_is_dropped() {
     }
     assert_eq!(kernel.run("is_def_var(\"evil\")").value(), Some("false"));
 }
+
+#[test]
+fn a_connection_file_must_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.json");
+    let ports = json!({"ip": "127.0.0.1", "transport": "tcp", "shell_port": 1, "control_port": 1,
+                       "iopub_port": 1, "stdin_port": 1, "hb_port": 1});
+    let with = |name: &str, value: &str| {
+        let mut content = ports.clone();
+        content[name] = value.into();
+        content.to_string()
+    };
+    for (text, said) in [
+        ("{}".to_string(), "not a connection file"),
+        (with("transport", "ipc"), "only tcp"),
+        (with("signature_scheme", "hmac-md5"), "only hmac-sha256"),
+        // An address that is no machine's of ours.
+        (with("ip", "203.0.113.1"), "203.0.113.1:1"),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mlx-repl"));
+        let output = command
+            .args(["kernel", "run", "-f"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(said), "{error}");
+    }
+}
