@@ -60,7 +60,9 @@ impl Histogram {
             merged.counts = sums.collect();
             // The last bin may be of fewer; its edge moves out, so that all are of one width.
             let bins = (merged.counts.len() * each) as f64 / self.counts.len() as f64;
-            merged.high = self.low + (self.high - self.low) * bins;
+            // Two products, since the range itself may overflow.
+            let high = self.low * (1.0 - bins) + self.high * bins;
+            merged.high = high.min(f64::MAX);
         }
         merged
     }

@@ -7,6 +7,8 @@ use super::rollout::Rollout;
 use super::trainer::GrpoTrainer;
 use crate::data::Row;
 use crate::error::{Error, Result};
+use crate::mlx::Array;
+use crate::nn::Params;
 use crate::text::LanguageModel;
 use crate::train::mean_and_std;
 use std::time::Instant;
@@ -184,16 +186,26 @@ pub(super) fn teaching_groups(scored: &Scored) -> Vec<usize> {
         .collect()
 }
 
-/// A model whose adapters are part of its weights, to sample from: products with an adapter beside the
-/// weight would be three in the place of one at every token. None where there is nothing to merge, or
-/// where merging would round: what few bits can hold is not what is trained.
-pub(super) fn sampling_form(model: &LanguageModel) -> Result<Option<LanguageModel>> {
+/// Larger models are bound by reading their weights, and a second copy of these would be large.
+const WORTH_JOINING: usize = 2 << 30;
+
+/// A model to sample from, made for one rollout. Adapters are part of its weights: products with an
+/// adapter beside the weight would be three in the place of one at every token; not where merging would
+/// round, since what few bits can hold is not what is trained. Products of one input are one.
+pub(super) fn sampling_form(model: &LanguageModel) -> Result<LanguageModel> {
     let network = &model.network;
-    if !network.has_adapters() || network.config.quantization()?.is_some() {
-        return Ok(None);
-    }
-    Ok(Some(LanguageModel {
-        network: network.merged()?,
+    let rounds = network.config.quantization()?.is_some();
+    let merged = match network.has_adapters() && !rounds {
+        true => network.merged()?,
+        false => network.clone(),
+    };
+    let bytes: usize = merged.arrays().iter().map(Array::nbytes).sum();
+    let network = match bytes <= WORTH_JOINING {
+        true => merged.joined()?,
+        false => merged,
+    };
+    Ok(LanguageModel {
+        network,
         ..model.clone()
-    }))
+    })
 }

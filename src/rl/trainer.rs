@@ -346,8 +346,7 @@ impl GrpoTrainer {
 
     pub(super) fn rollout_of(&self, rows: &[Row], round: u64) -> Result<Rollout> {
         let model = self.model.borrow();
-        let merged = sampling_form(&model)?;
-        let model = merged.as_ref().unwrap_or(&model);
+        let model = sampling_form(&model)?;
         let seed = derive(derive(self.settings.seed, 1), self.step);
         let seed = if round == 0 {
             seed
@@ -355,7 +354,7 @@ impl GrpoTrainer {
             derive(seed, round)
         };
         let settings = self.settings.generate(&model.eos_token_ids, seed);
-        Rollout::sample(model, rows, &settings, &self.settings.stop)
+        Rollout::sample(&model, rows, &settings, &self.settings.stop)
     }
 
     /// Takes a step whose metrics begin with `about`.

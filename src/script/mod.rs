@@ -18,6 +18,7 @@ mod error;
 mod generate;
 mod grpo;
 mod help;
+mod hints;
 mod hooks;
 mod host;
 mod imports;
@@ -51,8 +52,9 @@ mod train;
 mod tree;
 mod watched;
 
-pub use error::{ScriptError, hint};
+pub use error::ScriptError;
 pub use help::{explain, kind_of};
+pub use hints::hint;
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};

@@ -34,44 +34,15 @@ struct Place {
 }
 
 impl Failure {
-    /// Renders an error of the script called `name`.
+    /// Renders an error of the script called `name`. `hint` gets the text from the error's place to the
+    /// end of its line.
     pub fn of(
         name: &str,
         error: &EvalAltResult,
         sources: &HashMap<String, String>,
-        hint: Option<String>,
+        hint: impl FnOnce(&str) -> Option<String>,
     ) -> Self {
-        let mut place = Place {
-            source: name.to_string(),
-            position: Position::NONE,
-        };
-        // From the outside in: each call's place is in the source around it.
-        let mut calls = Vec::new();
-        let mut current = error;
-        loop {
-            match current {
-                EvalAltResult::ErrorInFunctionCall(function, source, inner, position) => {
-                    calls.push((readable(function), place.source.clone(), *position));
-                    if !source.is_empty() {
-                        place.source.clone_from(source);
-                    }
-                    current = inner;
-                }
-                EvalAltResult::ErrorInModule(module, inner, _) => {
-                    if !module.is_empty() {
-                        place.source.clone_from(module);
-                    }
-                    current = inner;
-                }
-                _ => break,
-            }
-        }
-        place.position = current.position();
-        if place.position.is_none()
-            && let Some((_, source, position)) = calls.last()
-        {
-            (place.source, place.position) = (source.clone(), *position);
-        }
+        let (place, calls, current) = trace(name, error);
         let kind = match current {
             EvalAltResult::ErrorParsing(..) => Kind::Syntax,
             EvalAltResult::ErrorTerminated(..) => Kind::Interrupted,
@@ -85,7 +56,8 @@ impl Failure {
         if kind == Kind::Interrupted {
             rendered = message.clone();
         }
-        write_place(&mut rendered, &place, sources);
+        let line = source_line(&place, sources);
+        write_place(&mut rendered, &place, line.as_deref());
         for (function, source, position) in calls.iter().rev() {
             if !position.is_none() {
                 let _ = write!(
@@ -95,7 +67,9 @@ impl Failure {
                 );
             }
         }
-        if let Some(hint) = hint {
+        let column = place.position.position().unwrap_or(1) - 1;
+        let rest: String = line.unwrap_or_default().chars().skip(column).collect();
+        if let Some(hint) = hint(&rest) {
             let _ = write!(rendered, "\n  hint: {hint}");
         }
         Self {
@@ -122,6 +96,45 @@ impl Failure {
             message,
         }
     }
+}
+
+/// A call on the way to an error: what was called, and where.
+type Call = (String, String, Position);
+
+/// Where an error happened, by which calls from the outside in, and the error itself.
+fn trace<'a>(name: &str, error: &'a EvalAltResult) -> (Place, Vec<Call>, &'a EvalAltResult) {
+    let mut place = Place {
+        source: name.to_string(),
+        position: Position::NONE,
+    };
+    // Each call's place is in the source around it.
+    let mut calls: Vec<Call> = Vec::new();
+    let mut current = error;
+    loop {
+        match current {
+            EvalAltResult::ErrorInFunctionCall(function, source, inner, position) => {
+                calls.push((readable(function), place.source.clone(), *position));
+                if !source.is_empty() {
+                    place.source.clone_from(source);
+                }
+                current = inner;
+            }
+            EvalAltResult::ErrorInModule(module, inner, _) => {
+                if !module.is_empty() {
+                    place.source.clone_from(module);
+                }
+                current = inner;
+            }
+            _ => break,
+        }
+    }
+    place.position = current.position();
+    if place.position.is_none()
+        && let Some((_, source, position)) = calls.last()
+    {
+        (place.source, place.position) = (source.clone(), *position);
+    }
+    (place, calls, current)
 }
 
 /// The error without its position, which is shown apart.
@@ -156,6 +169,9 @@ fn plain_text(error: &EvalAltResult) -> String {
         }
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
         EvalAltResult::ErrorParsing(kind, _) => format!("{kind}"),
+        EvalAltResult::ErrorFunctionNotFound(..) | EvalAltResult::ErrorDotExpr(..) => {
+            with_our_types(&error.to_string())
+        }
         other => other.to_string(),
     }
 }
@@ -174,23 +190,40 @@ fn coloured(rendered: &str) -> String {
         if let Some(hint) = word.strip_prefix("hint: ") {
             return format!("  {}: {hint}", paint("36", "hint"));
         }
-        match line.split_once(" | ") {
-            Some((gutter, marks))
-                if !marks.is_empty() && marks.trim().chars().all(|c| c == '^') =>
-            {
-                format!(
-                    "{} {}",
-                    paint("34", &format!("{gutter} |")),
-                    paint("1;31", marks)
-                )
+        let Some((gutter, text)) = line.split_once(" | ") else {
+            return line.to_string();
+        };
+        let bar = paint("34", &format!("{gutter} |"));
+        match text.find('^').filter(|at| text[*at..].bytes().all(|c| c == b'^')) {
+            Some(at) if gutter.trim().is_empty() => {
+                format!("{bar} {}{}", &text[..at], paint("1;31", &text[at..]))
             }
-            Some((gutter, text)) if gutter.trim().chars().all(|c| c.is_ascii_digit()) => {
-                format!("{} {text}", paint("34", &format!("{gutter} |")))
-            }
+            _ if gutter.trim().bytes().all(|c| c.is_ascii_digit()) => format!("{bar} {text}"),
             _ => line.to_string(),
         }
     };
     rendered.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Types under the names of the documentation.
+fn with_our_types(text: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut words = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_word) {
+        let end = rest[start..]
+            .find(|c| !is_word(c))
+            .map_or(rest.len(), |n| start + n);
+        words.push_str(&rest[..start]);
+        words.push_str(match &rest[start..end] {
+            "i64" => "integer",
+            "f64" => "number",
+            "array" => "list",
+            other => other,
+        });
+        rest = &rest[end..];
+    }
+    words + rest
 }
 
 fn readable(function: &str) -> String {
@@ -209,22 +242,23 @@ fn colon(position: Position) -> String {
     }
 }
 
-/// The place, the source line and a mark under it.
-fn write_place(text: &mut String, place: &Place, sources: &HashMap<String, String>) {
-    let _ = write!(text, "\n  --> {}{}", place.source, colon(place.position));
-    let Some(line) = place.position.line() else {
-        return;
-    };
+/// The line of a place, where its source is known: a cell, a file, or a script of the binary.
+fn source_line(place: &Place, sources: &HashMap<String, String>) -> Option<String> {
+    let line = place.position.line()?;
     let known = sources.get(&place.source).cloned();
     let known = known.or_else(|| std::fs::read_to_string(&place.source).ok());
     let built_in = crate::script::STDLIB
         .iter()
         .find(|(name, _)| *name == place.source)
         .map(|(_, text)| text.to_string());
-    let Some(source) = known.or(built_in) else {
-        return;
-    };
-    let Some(shown) = source.lines().nth(line - 1) else {
+    let source = known.or(built_in)?;
+    source.lines().nth(line - 1).map(String::from)
+}
+
+/// The place, the source line and a mark under it.
+fn write_place(text: &mut String, place: &Place, shown: Option<&str>) {
+    let _ = write!(text, "\n  --> {}{}", place.source, colon(place.position));
+    let (Some(line), Some(shown)) = (place.position.line(), shown) else {
         return;
     };
     let number = line.to_string();

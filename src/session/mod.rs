@@ -23,7 +23,7 @@ pub use complete::{Completeness, completeness};
 pub use failure::{Failure, Kind};
 pub use held::Variable;
 pub use mime::bundle;
-pub use paths::complete as complete_path;
+pub use paths::{complete as complete_path, expanded};
 pub use spans::{Span, SpanKind, spans};
 pub use timing::{Runs, Timed};
 
@@ -257,7 +257,8 @@ impl Session {
     }
 
     fn failure(&self, name: &str, error: &EvalAltResult) -> Failure {
-        let hint = script::hint(&self.engine, error, &self.variables());
-        Failure::of(name, error, &self.sources, hint)
+        Failure::of(name, error, &self.sources, |line| {
+            script::hint(&self.engine, error, &self.variables(), line)
+        })
     }
 }

@@ -23,7 +23,7 @@ pub fn complete(path: &str) -> (usize, Vec<String>) {
 }
 
 /// A folder as the system knows it: here if it is empty, at home behind `~`.
-fn expanded(folder: &str) -> PathBuf {
+pub fn expanded(folder: &str) -> PathBuf {
     let home = || std::env::var_os("HOME").map(PathBuf::from);
     match (folder, folder.strip_prefix("~/")) {
         ("", _) => PathBuf::from("."),

@@ -22,6 +22,7 @@ def stripped(output):
     data = dict(output["data"])
     plain = data.get("text/plain", "")
     run = re.match(r"(grpo|sft) (\d+)/(\d+) ", plain)
+    data.pop("image/png", None)
     if run:
         # Rounding decides what a run learns; that it came to its end does not.
         return {"kind": kind, "media": sorted(data), "run": run.group(0)}

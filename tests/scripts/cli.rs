@@ -213,3 +213,74 @@ fn the_scripts_do_what_they_promise() {
     assert!(script("generate.rhai").contains("greedy:           4321"));
     assert!(script("tensor_tour.rhai").contains("mean squared error"));
 }
+
+/// Lines of a running program, waited for.
+struct Lines(std::sync::mpsc::Receiver<String>);
+
+impl Lines {
+    fn of(stream: impl std::io::Read + Send + 'static) -> Self {
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in std::io::BufRead::lines(std::io::BufReader::new(stream)).map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self(receive)
+    }
+
+    fn wait_for(&self, wanted: &str) {
+        let deadline = std::time::Duration::from_secs(60);
+        loop {
+            let line = self.0.recv_timeout(deadline);
+            if line.unwrap_or_else(|_| panic!("`{wanted}` did not come")) == wanted {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_watched_script_runs_again_when_it_or_its_import_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("part.rhai"), "fn number() { 1 }").unwrap();
+    let script = "import \"part\" as part;\nprint(`number ${part::number()}`);";
+    std::fs::write(path("whole.rhai"), script).unwrap();
+    let mut child = program(&["run", "--watch", path("whole.rhai").to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (shown, said) = (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
+    let waiting = format!("({} is watched; Ctrl-C leaves)", path("whole.rhai").display());
+    shown.wait_for("number 1");
+    said.wait_for(&waiting);
+    std::fs::write(path("part.rhai"), "fn number() { 22 }").unwrap();
+    shown.wait_for("number 22");
+    said.wait_for(&waiting);
+    // A mistake is shown, and the next version runs.
+    std::fs::write(path("whole.rhai"), "let x = ;").unwrap();
+    said.wait_for(&waiting);
+    std::fs::write(path("whole.rhai"), "print(\"mended\");").unwrap();
+    shown.wait_for("mended");
+    said.wait_for(&waiting);
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn shells_and_man_know_the_arguments() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(out(&output).contains("doctor"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "tcsh"]).status.code(), Some(2));
+    let manual = out(&run(&["man"]));
+    assert!(manual.contains(".TH mlx-repl") && manual.contains("MLX-REPL RUN"), "{manual}");
+}

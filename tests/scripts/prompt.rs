@@ -35,7 +35,7 @@ fn inputs_and_what_they_show() {
             ),
             (
                 "out(99)",
-                "error: out: 99; expected a cell whose value is kept (2, 3, 4), or -1 for the last value\n  --> cell[5]:1:1\n  |\n1 | out(99)\n  | ^^^",
+                "error: out: found 99; expected a cell whose value is kept (2, 3, 4), or -1 for the last value\n  --> cell[5]:1:1\n  |\n1 | out(99)\n  | ^^^",
             ),
             (
                 ":autoreload on",
@@ -76,7 +76,7 @@ fn inputs_and_what_they_show() {
             .shown("out(2)")
             .contains("a cell whose value is kept (6)")
     );
-    assert!(terminal.shown(":tb").contains("out: 2"));
+    assert!(terminal.shown(":tb").contains("out: found 2"));
 }
 
 #[test]
@@ -157,7 +157,11 @@ fn values_are_shown_as_tables_summaries_and_pictures() {
     }
 }
 
-const TABLE: &str = "";
+const TABLE: &str = "\
+     a   b     c \n\
+──────────────────\n\
+ 0    1   x       \n\
+ 1   22   y   0.5 ";
 
 #[test]
 fn statistics_and_variables() {

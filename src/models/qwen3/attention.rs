@@ -4,7 +4,7 @@ use crate::cache::{LayerCache, Mask, Past};
 use crate::error::Result;
 use crate::mlx::{Array, slice};
 use crate::nn::params::{Layer, Params, VisitLayer, join};
-use crate::nn::{Linear, RmsNorm, Rope, Rotation};
+use crate::nn::{Joined, Linear, RmsNorm, Rope, Rotation};
 use crate::tensor::dims3;
 
 /// Queries of `num_attention_heads`, keys and values of `num_key_value_heads`.
@@ -14,6 +14,8 @@ pub struct Attention {
     pub k_proj: Linear,
     pub v_proj: Linear,
     pub o_proj: Linear,
+    /// Queries, keys and values as one product, where there is such a copy of their weights.
+    pub joined: Option<Joined>,
     /// `None` in families that do not normalise.
     pub q_norm: Option<RmsNorm>,
     pub k_norm: Option<RmsNorm>,
@@ -24,6 +26,12 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Joins what can be joined; to decode with.
+    pub fn join(&mut self) -> Result<()> {
+        self.joined = Joined::of(&[&self.q_proj, &self.k_proj, &self.v_proj])?;
+        Ok(())
+    }
+
     /// The answer of each token, or of the last one only: what a prompt leads to depends on the
     /// last token of the last layer alone, but on the keys and values of all.
     ///
@@ -41,10 +49,22 @@ impl Attention {
         let [b, l, _] = dims3(x, "attention input")?;
         // 1. Project, and split into heads: [B, L, H, D].
         let split = |y: Array, heads: i32| y.reshape(&[b, -1, heads, self.head_dim]);
-        let asking = if last_only { &last(x)? } else { x };
-        let q = split(self.q_proj.forward(asking)?, self.heads)?;
-        let k = split(self.k_proj.forward(x)?, self.kv_heads)?;
-        let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
+        let joined = self.joined.as_ref().filter(|_| !last_only);
+        let [q, k, v] = match joined
+            .map(|joined| joined.forward(x))
+            .transpose()?
+            .as_deref()
+        {
+            Some([q, k, v]) => [q, k, v].map(Array::clone),
+            _ => {
+                let asking = if last_only { &last(x)? } else { x };
+                let q = self.q_proj.forward(asking)?;
+                [q, self.k_proj.forward(x)?, self.v_proj.forward(x)?]
+            }
+        };
+        let q = split(q, self.heads)?;
+        let k = split(k, self.kv_heads)?;
+        let v = split(v, self.kv_heads)?;
         // 2. Normalise each head of queries and keys, bring the heads forward: [B, H, L, D], and
         // rotate by position.
         let forward = [0, 2, 1, 3];
@@ -84,6 +104,8 @@ pub(super) fn last(x: &Array) -> Result<Array> {
 
 impl Params for Attention {
     fn layers(&mut self, prefix: &str, visit: &mut VisitLayer) -> Result<()> {
+        // The visitor may change the weights.
+        self.joined = None;
         visit(&join(prefix, "q_proj"), Layer::Linear(&mut self.q_proj))?;
         visit(&join(prefix, "k_proj"), Layer::Linear(&mut self.k_proj))?;
         visit(&join(prefix, "v_proj"), Layer::Linear(&mut self.v_proj))?;

@@ -105,6 +105,7 @@ impl Source {
             k_proj: self.linear(kv_size, hidden, bias)?,
             v_proj: self.linear(kv_size, hidden, bias)?,
             o_proj: self.linear(hidden, q_size, o_bias)?,
+            joined: None,
             q_norm,
             k_norm,
             heads: config.num_attention_heads,
@@ -125,6 +126,7 @@ impl Source {
                 gate_proj: self.linear(feed, hidden, bias)?,
                 up_proj: self.linear(feed, hidden, bias)?,
                 down_proj: self.linear(hidden, feed, bias)?,
+                joined: None,
             }));
         }
         let (experts, feed) = (config.num_experts, config.moe_intermediate_size);

@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::block::Block;
+use super::feed_forward::FeedForward;
 use crate::cache::{Cache, LayerCache, Mask};
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
@@ -131,6 +132,18 @@ impl Qwen3 {
             Some(head) => ("lm_head.weight", &head.weight, head.bias.as_ref()),
             None => ("model.embed_tokens.weight", &self.embed_tokens.weight, None),
         }
+    }
+
+    /// A copy to decode with: products of one input are one product, on a copy of their weights.
+    pub fn joined(&self) -> Result<Self> {
+        let mut copy = self.clone();
+        for block in &mut copy.layers {
+            block.self_attn.join()?;
+            if let FeedForward::Dense(mlp) = &mut block.mlp {
+                mlp.join()?;
+            }
+        }
+        Ok(copy)
     }
 
     /// The element type of the weights.

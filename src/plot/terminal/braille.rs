@@ -44,15 +44,12 @@ impl Dots {
         }
     }
 
-    /// Puts a mark at a place in dots, unless there is one; says whether it did.
-    pub fn mark(&mut self, at: (f64, f64), mark: char, owner: usize) -> bool {
+    /// Puts a mark at a place in dots, unless there is one.
+    pub fn mark(&mut self, at: (f64, f64), mark: char, owner: usize) {
         let (x, y) = (at.0.round() as usize / 2, at.1.round() as usize / 4);
-        match self.cells.get_mut(y * self.width + x) {
-            Some(cell) if cell.mark.is_none() => {
-                (cell.mark, cell.owner) = (Some(mark), owner);
-                true
-            }
-            _ => false,
+        let cell = self.cells.get_mut(y * self.width + x);
+        if let Some(cell) = cell.filter(|cell| cell.mark.is_none()) {
+            (cell.mark, cell.owner) = (Some(mark), owner);
         }
     }
 

@@ -13,79 +13,90 @@ const NAN: char = '×';
 /// A small matrix is enlarged, but not beyond this many columns a cell.
 const WIDEST: usize = 8;
 
+/// The size of a cell as it is drawn.
+#[derive(Clone, Copy)]
+struct Cell {
+    /// Units that share a line: 2 where there are colours for both halves of a character.
+    per_line: usize,
+    /// Its height in units.
+    tall: usize,
+    /// Its width in columns.
+    wide: usize,
+}
+
+impl Cell {
+    /// About square (a character is twice as high as wide), as large as the room and `WIDEST`
+    /// allow; but wider where names below have more room then.
+    fn of(grid: &Grid, units: usize, room: usize, per_line: usize) -> Self {
+        let columns = grid.columns.max(1);
+        let most = (units / grid.rows.max(1)).min(WIDEST * per_line / 2);
+        let wide = (room / columns).clamp(1, WIDEST.min(most * 2 / per_line).max(1));
+        let tall = most.min((wide * per_line).div_ceil(2)).max(1);
+        let names = grid.column_names.iter().map(|name| width(name) + 1);
+        let named = names.max().unwrap_or(1).min(room / columns).min(WIDEST);
+        Self {
+            per_line,
+            tall,
+            wide: wide.max(named),
+        }
+    }
+}
+
 pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     let scale = grid.scale();
-    // Two cells of a column share a line where there are colours for both halves.
-    let lines = if screen.colour {
-        2 * screen.rows
+    let per_line = if screen.colour { 2 } else { 1 };
+    let number = [grid.rows.to_string()];
+    let row_texts = if grid.row_names.is_empty() {
+        &number[..]
     } else {
-        screen.rows
-    };
-    let row_texts: Vec<String> = match grid.row_names.is_empty() {
-        true => vec![grid.rows.to_string()],
-        false => grid.row_names.clone(),
+        &grid.row_names
     };
     let room = room(screen, row_texts.iter().map(String::as_str));
-    let (small, [down, across]) = grid.reduced(lines, room);
-    let (rows, columns) = (small.rows.max(1), small.columns.max(1));
-    // A character is about twice as high as wide; so is a cell of two columns and one line.
-    let tall = (lines / rows).min(if screen.colour { WIDEST } else { WIDEST / 2 });
-    let square = if screen.colour { tall } else { 2 * tall };
-    let each = (room / columns).clamp(1, WIDEST.min(square));
-    let tall = tall
-        .min(if screen.colour {
-            each
-        } else {
-            each.div_ceil(2)
-        })
-        .max(1);
-    // Cells may be wider than high, so that the names below them have room.
-    let names = small.column_names.iter().map(|name| width(name) + 1);
-    let each = names
-        .max()
-        .unwrap_or(1)
-        .min(room / columns)
-        .clamp(each, WIDEST.max(each));
+    let units = per_line * screen.rows;
+    let (small, [down, across]) = grid.reduced(units, room);
+    let cell = Cell::of(&small, units, room, per_line);
     let body = match screen.colour {
-        true => halves(&small, &scale, tall, each),
-        false => shades(&small, &scale, tall, each),
+        true => halves(&small, &scale, cell),
+        false => shades(&small, &scale, cell),
     };
-    let per_line = if screen.colour { 2 } else { 1 };
-    let middle = |row: usize| (row * tall + (tall - 1) / 2) / per_line;
-    let widest = grid.columns.saturating_sub(1).to_string().len() + 2;
+    let all = cell.wide * small.columns.max(1);
+    let number = grid.columns.saturating_sub(1).to_string().len() + 2;
     let row_names = shown(&small.row_names, small.rows, down, (body.len(), 1));
-    let column_names = shown(
-        &small.column_names,
-        small.columns,
-        across,
-        (each * columns, widest),
-    );
+    let column_names = shown(&small.column_names, small.columns, across, (all, number));
+    let line = |row: usize| (row * cell.tall + (cell.tall - 1) / 2) / per_line;
+    let column = |column: usize| column * cell.wide + (cell.wide - 1) / 2;
     let frame = Frame {
-        width: each * columns,
-        y_ticks: row_names.map(|(row, name)| (middle(row), name)).collect(),
-        x_ticks: column_names
-            .map(|(column, name)| (column * each + (each - 1) / 2, name))
-            .collect(),
+        width: all,
+        y_ticks: row_names.map(|(i, name)| (line(i), name)).collect(),
+        x_ticks: column_names.map(|(i, name)| (column(i), name)).collect(),
         body,
         x: plot.x.clone(),
         y: plot.y.clone(),
     };
-    let mut legend = vec![key(&scale, screen.colour)];
+    frame.lines(
+        plot,
+        screen,
+        legend(grid, &scale, [down, across], screen.colour),
+    )
+}
+
+/// The key to the shades, and what else a reader has to know.
+fn legend(grid: &Grid, scale: &Scale, [down, across]: [usize; 2], colour: bool) -> Vec<String> {
+    let mut legend = vec![key(scale, colour)];
     if grid.has_nan() {
-        let mark = if screen.colour {
-            paint::coloured("█", Some(paint::NAN))
-        } else {
-            NAN.into()
+        let mark = match colour {
+            true => paint::coloured("█", Some(paint::NAN)),
+            false => NAN.to_string(),
         };
         legend.push(format!("{mark} NaN"));
     }
     if (down, across) != (1, 1) {
         legend.push(format!("means of {down} by {across}"));
     }
-    frame.lines(plot, screen, legend)
+    legend
 }
 
-fn shades(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
+fn shades(grid: &Grid, scale: &Scale, cell: Cell) -> Vec<String> {
     let shade = |value: f64| match value.is_nan() {
         true => NAN,
         false => SHADES[((scale.place(value) * 5.0) as usize).min(4)],
@@ -93,28 +104,30 @@ fn shades(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
     let line = |row: usize| -> String {
         let cells = (0..grid.columns).map(|column| shade(grid.at(row, column)));
         cells
-            .flat_map(|shade| std::iter::repeat_n(shade, each))
+            .flat_map(|shade| std::iter::repeat_n(shade, cell.wide))
             .collect()
     };
-    (0..grid.rows * tall).map(|i| line(i / tall)).collect()
+    (0..grid.rows * cell.tall)
+        .map(|i| line(i / cell.tall))
+        .collect()
 }
 
-fn halves(grid: &Grid, scale: &Scale, tall: usize, each: usize) -> Vec<String> {
+fn halves(grid: &Grid, scale: &Scale, cell: Cell) -> Vec<String> {
     let colour = |i: usize, column: usize| {
-        let row = i / tall;
+        let row = i / cell.tall;
         (row < grid.rows).then(|| match grid.at(row, column) {
             value if value.is_nan() => paint::NAN,
             value => paint::nearest(heat(scale.place(value))),
         })
     };
     let line = |line: usize| -> String {
-        let cell = |column: usize| {
-            let (upper, lower) = (colour(2 * line, column), colour(2 * line + 1, column));
-            paint::halves(upper, lower).repeat(each)
-        };
-        (0..grid.columns).map(cell).collect()
+        let both = |column: usize| (colour(2 * line, column), colour(2 * line + 1, column));
+        let cells: Vec<_> = (0..grid.columns).map(both).collect();
+        let runs = cells.chunk_by(|a, b| a == b);
+        runs.map(|run| paint::halves(run[0], run.len() * cell.wide))
+            .collect()
     };
-    (0..(grid.rows * tall).div_ceil(2)).map(line).collect()
+    (0..(grid.rows * cell.tall).div_ceil(2)).map(line).collect()
 }
 
 /// The shades from the lowest value to the highest.

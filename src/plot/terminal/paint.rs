@@ -20,14 +20,17 @@ pub fn curve(i: usize, colour: bool) -> Option<u8> {
     colour.then(|| CURVES[i % CURVES.len()])
 }
 
-/// Two cells, one above the other, in one character.
-pub fn halves(upper: Option<u8>, lower: Option<u8>) -> String {
+/// Two cells, one above the other, in `count` characters.
+pub fn halves((upper, lower): (Option<u8>, Option<u8>), count: usize) -> String {
+    let text = |half: &str| half.repeat(count);
     match (upper, lower) {
-        (Some(upper), Some(lower)) if upper == lower => coloured("█", Some(upper)),
-        (Some(upper), Some(lower)) => format!("\u{1b}[38;5;{upper};48;5;{lower}m▀\u{1b}[0m"),
-        (Some(upper), None) => coloured("▀", Some(upper)),
-        (None, Some(lower)) => coloured("▄", Some(lower)),
-        (None, None) => " ".to_string(),
+        (Some(upper), Some(lower)) if upper == lower => coloured(&text("█"), Some(upper)),
+        (Some(upper), Some(lower)) => {
+            format!("\u{1b}[38;5;{upper};48;5;{lower}m{}\u{1b}[0m", text("▀"))
+        }
+        (Some(upper), None) => coloured(&text("▀"), Some(upper)),
+        (None, Some(lower)) => coloured(&text("▄"), Some(lower)),
+        (None, None) => text(" "),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Answer;
 use crate::repl::prompt::{Prompt, Then};
+use crate::session::expanded;
 
 pub fn run(prompt: &mut Prompt, rest: &str) -> Answer {
     let mut words = rest.split_whitespace();
@@ -50,5 +51,5 @@ pub fn autoreload(prompt: &mut Prompt, rest: &str) -> Answer {
 }
 
 fn read(path: &str) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
+    std::fs::read_to_string(expanded(path)).map_err(|error| format!("{path}: {error}"))
 }

@@ -5,17 +5,14 @@ use super::values::size;
 use crate::mlx::{self, memory, random};
 use crate::repl::prompt::{Prompt, Then};
 use crate::script::Grid;
-use std::path::PathBuf;
+use crate::session::expanded;
 use std::process::Command;
 
 pub fn cd(prompt: &mut Prompt, folder: &str) -> Answer {
-    let home = || std::env::var_os("HOME").map(PathBuf::from);
-    let target = match folder.strip_prefix('~') {
-        None if folder.is_empty() => home(),
-        None => Some(PathBuf::from(folder)),
-        Some(rest) => home().map(|home| home.join(rest.trim_start_matches('/'))),
+    let target = match folder {
+        "" | "~" => expanded("~/"),
+        folder => expanded(folder),
     };
-    let target = target.ok_or("there is no HOME to change to")?;
     std::env::set_current_dir(&target).map_err(|e| format!("{}: {e}", target.display()))?;
     pwd(prompt, "")
 }
@@ -27,8 +24,7 @@ pub fn pwd(prompt: &mut Prompt, _: &str) -> Answer {
 }
 
 pub fn ls(prompt: &mut Prompt, folder: &str) -> Answer {
-    let folder = if folder.is_empty() { "." } else { folder };
-    let entries = std::fs::read_dir(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let entries = std::fs::read_dir(expanded(folder)).map_err(|error| format!("{folder}: {error}"))?;
     let mut names: Vec<String> = entries
         .flatten()
         .map(|entry| {

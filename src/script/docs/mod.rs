@@ -40,7 +40,10 @@ pub const MODULES: [(&str, &str); 12] = [
         "optim",
         "Optimisers, learning-rate schedules and the clipping of gradients.",
     ),
-    ("plot", "Curves, in the terminal and as SVG."),
+    (
+        "plot",
+        "Curves, histograms, heat maps and bars, in the terminal, as SVG and as PNG.",
+    ),
     (
         "rl",
         "Reinforcement learning: the GRPO trainer and its parts.",

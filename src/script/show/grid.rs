@@ -2,7 +2,7 @@
 
 use super::debug;
 use crate::script::error::Answer;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use rhai::{Dynamic, Engine, Map};
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ impl Grid {
         let shown = self.fitting(columns);
         let mut table = Table::new();
         table
-            .load_style(presets::UTF8_HORIZONTAL_ONLY)
+            .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')))
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(u16::try_from(columns).unwrap_or(u16::MAX));
         table.set_header(&self.header[..shown]);
