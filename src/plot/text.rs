@@ -1,6 +1,6 @@
 //! Words around a picture, measured in columns of a terminal.
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many columns a text takes.
 pub fn width(text: &str) -> usize {
@@ -10,12 +10,19 @@ pub fn width(text: &str) -> usize {
 /// A text without line ends and other control characters, cut with `…` to at most `room` columns.
 pub fn fit(text: &str, room: usize) -> String {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
-    // No more of a very long text than could ever be seen is measured again and again below.
+    // Of a very long text no more is looked at than could ever be seen.
     let most = 4 * room + 16;
     let mut cut: String = text.chars().take(most).map(visible).collect();
     if width(&cut) <= room && text.chars().nth(most).is_none() {
         return cut;
     }
+    let mut used = 0;
+    let end = cut.char_indices().find(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used + 1 > room
+    });
+    cut.truncate(end.map_or(cut.len(), |(at, _)| at));
+    // Some characters are wider together than apart.
     while !cut.is_empty() && width(&cut) + 1 > room {
         cut.pop();
     }

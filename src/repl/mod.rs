@@ -55,7 +55,13 @@ pub fn run(session: Session, greet: bool) -> crate::Result<()> {
             }
         }
         let line = match next.take() {
-            Some(text) => editor.edit(&text)?,
+            Some(text) => match editor.edit(&text) {
+                Ok(line) => line,
+                Err(error) => {
+                    eprintln!("error: {error}");
+                    continue;
+                }
+            },
             None => editor.read()?,
         };
         match line {

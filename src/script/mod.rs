@@ -59,6 +59,7 @@ pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};
 pub use plot::PlotValue;
+pub use settings::{Asked, asked_by};
 pub use show::{Grid, Screen, Shown, detail, escape, look, summarise};
 pub use tensor::Tensor;
 pub use tree::tensors_in;

@@ -5,6 +5,23 @@ use crate::error::{Error, Result, nearest};
 use rhai::{Array as List, Dynamic, FLOAT, INT, Map, NativeCallContext};
 
 use super::error::Answer;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Keys by the function, or the setting that is a map, which asked for them.
+pub type Asked = BTreeMap<&'static str, BTreeSet<&'static str>>;
+
+thread_local! {
+    static ASKED: RefCell<Option<Asked>> = const { RefCell::new(None) };
+}
+
+/// Does something, and says which settings were asked for meanwhile: where they are read is the one
+/// place that knows them, and the list for completion is made from it.
+pub fn asked_by<T>(work: impl FnOnce() -> T) -> (T, Asked) {
+    let outer = ASKED.replace(Some(Asked::new()));
+    let done = work();
+    (done, ASKED.replace(outer).unwrap_or_default())
+}
 
 /// A map on its way into a settings struct. What is read is removed; what is left at the end
 /// nobody knows.
@@ -40,6 +57,11 @@ impl Settings {
     /// The value of a key, if it is there; `()` is the same as nothing.
     pub fn take(&mut self, name: &'static str) -> Option<Dynamic> {
         self.known.push(name);
+        ASKED.with_borrow_mut(|asked| {
+            if let Some(asked) = asked {
+                asked.entry(self.of).or_default().insert(name);
+            }
+        });
         self.map.remove(name).filter(|value| !value.is_unit())
     }
 

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::spans::{SpanKind, spans};
+use crate::script::docs::Place;
 use crate::script::{STDLIB, explain, kind_of};
 use rhai::{Array, Dynamic, FnPtr, Map};
 
@@ -56,8 +57,16 @@ impl Session {
             }
             let kind = kind_of(&self.engine, &value);
             let first = format!("{name}: {kind}{}", self.size(&value));
-            // Not every type has methods to tell of.
-            return Ok(told(&kind).map_or(first.clone(), |text| format!("{first}\n\n{text}")));
+            // What the language's own types can do is long, and known; others may have no methods.
+            let here = Place::Member(kind.clone());
+            let members = index.entries().iter().filter(|entry| entry.place == here);
+            let standard: Vec<bool> = members.map(|entry| entry.is_standard).collect();
+            let is_ours = !standard.is_empty() && !standard.contains(&true);
+            let more = match is_ours {
+                true => told(&kind).unwrap_or_default(),
+                false => format!("`help({name})` lists what can be done with it"),
+            };
+            return Ok(format!("{first}\n\n{more}"));
         }
         // Of a member of a variable, that of its type is told.
         if let Some((receiver, member)) = name.rsplit_once('.')

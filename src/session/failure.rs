@@ -194,7 +194,10 @@ fn coloured(rendered: &str) -> String {
             return line.to_string();
         };
         let bar = paint("34", &format!("{gutter} |"));
-        match text.find('^').filter(|at| text[*at..].bytes().all(|c| c == b'^')) {
+        match text
+            .find('^')
+            .filter(|at| text[*at..].bytes().all(|c| c == b'^'))
+        {
             Some(at) if gutter.trim().is_empty() => {
                 format!("{bar} {}{}", &text[..at], paint("1;31", &text[at..]))
             }

@@ -221,7 +221,9 @@ impl Lines {
     fn of(stream: impl std::io::Read + Send + 'static) -> Self {
         let (send, receive) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            for line in std::io::BufRead::lines(std::io::BufReader::new(stream)).map_while(Result::ok) {
+            for line in
+                std::io::BufRead::lines(std::io::BufReader::new(stream)).map_while(Result::ok)
+            {
                 if send.send(line).is_err() {
                     break;
                 }
@@ -255,8 +257,14 @@ fn a_watched_script_runs_again_when_it_or_its_import_changes() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (shown, said) = (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
-    let waiting = format!("({} is watched; Ctrl-C leaves)", path("whole.rhai").display());
+    let (shown, said) = (
+        Lines::of(child.stdout.take().unwrap()),
+        Lines::of(child.stderr.take().unwrap()),
+    );
+    let waiting = format!(
+        "({} is watched; Ctrl-C leaves)",
+        path("whole.rhai").display()
+    );
     shown.wait_for("number 1");
     said.wait_for(&waiting);
     std::fs::write(path("part.rhai"), "fn number() { 22 }").unwrap();
@@ -282,5 +290,8 @@ fn shells_and_man_know_the_arguments() {
     }
     assert_eq!(run(&["completions", "tcsh"]).status.code(), Some(2));
     let manual = out(&run(&["man"]));
-    assert!(manual.contains(".TH mlx-repl") && manual.contains("MLX-REPL RUN"), "{manual}");
+    assert!(
+        manual.contains(".TH mlx-repl") && manual.contains("MLX-REPL RUN"),
+        "{manual}"
+    );
 }

@@ -2,6 +2,8 @@
 
 use crate::support::{Terminal, root, run, session};
 use mlx_repl::script::docs::{Index, pages};
+use mlx_repl::script::{Asked, asked_by};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The blocks fenced as a language in a text, with the line that each begins at.
@@ -66,7 +68,7 @@ fn every_example_runs() {
 #[test]
 fn every_bound_function_has_an_example_that_runs() {
     let index = Index::new(session().engine());
-    let (mut count, mut wrong) = (0, Vec::new());
+    let (mut count, mut wrong, mut settings) = (0, Vec::new(), Asked::new());
     for entry in index.entries() {
         if entry.is_standard || entry.same_as.is_some() {
             continue;
@@ -77,13 +79,48 @@ fn every_bound_function_has_an_example_that_runs() {
         }
         for body in &entry.examples {
             count += 1;
-            if let Err(failure) = session().eval(&name, body) {
+            let (done, asked) = asked_by(|| session().eval(&name, body));
+            for (of, keys) in asked {
+                settings.entry(of).or_default().extend(keys);
+            }
+            if let Err(failure) = done {
                 wrong.push(failure.rendered);
             }
         }
     }
+    let (done, asked) = asked_by(|| session().eval("nested", NESTED));
+    assert!(done.is_ok(), "{:?}", done.err());
+    settings.extend(
+        asked
+            .into_iter()
+            .filter(|(of, _)| ["cache", "lora"].contains(of)),
+    );
+    settings_are_listed(&settings);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 150, "{count} examples");
+}
+
+/// Settings that are maps themselves, which no example has.
+const NESTED: &str = "
+let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+let model = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer(\"01=\") });
+model.generate(\"1=\", #{ max_tokens: 1, cache: #{} });
+rl::grpo(model, #{ lora: #{ rank: 2 } });
+";
+
+/// The list of settings, from which they are completed, is what the functions ask for.
+fn settings_are_listed(asked: &Asked) {
+    let path = root().join("src/script/docs/settings.txt");
+    let line = |(of, keys): (&&str, &BTreeSet<&str>)| {
+        let keys: Vec<&str> = keys.iter().copied().collect();
+        format!("{of}: {}\n", keys.join(" "))
+    };
+    let text: String = asked.iter().map(line).collect();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written == text, "{} is not up to date", path.display());
 }
 
 /// `UPDATE_SNAPSHOTS=1 cargo nextest run reference` writes it anew.

@@ -66,7 +66,7 @@ impl Columns {
         let mut text = "█".repeat(eighths / 8);
         text.extend((eighths % 8 > 0).then_some(EIGHTHS[eighths % 8]));
         let behind = " ".repeat(self.right.saturating_sub(width(&text)));
-        (" ".repeat(self.left), text + behind.as_str())
+        (" ".repeat(self.left), format!("{text}{behind}"))
     }
 }
 
@@ -91,6 +91,9 @@ pub fn draw(plot: &Plot, bars: &[Bar], screen: &Screen) -> Vec<String> {
             paint::coloured(&right_side, paint::curve(0, screen.colour)),
             right(&short(bar.value), columns.values)
         ));
+    }
+    if bars.is_empty() {
+        lines.push(format!("{indent}│ no values"));
     }
     if shown.len() < bars.len() {
         let more = format!("… and {} more", bars.len() - shown.len());

@@ -1,7 +1,6 @@
 //! Heat maps: by shades, or by coloured halves of characters.
 
 use super::super::grid::{Grid, shown};
-use super::super::palette::heat;
 use super::super::scale::{Scale, short};
 use super::super::text::width;
 use super::frame::{Frame, room};
@@ -16,9 +15,7 @@ const WIDEST: usize = 8;
 /// The size of a cell as it is drawn.
 #[derive(Clone, Copy)]
 struct Cell {
-    /// Units that share a line: 2 where there are colours for both halves of a character.
-    per_line: usize,
-    /// Its height in units.
+    /// Its height in units: lines, or halves of them.
     tall: usize,
     /// Its width in columns.
     wide: usize,
@@ -35,7 +32,6 @@ impl Cell {
         let names = grid.column_names.iter().map(|name| width(name) + 1);
         let named = names.max().unwrap_or(1).min(room / columns).min(WIDEST);
         Self {
-            per_line,
             tall,
             wide: wide.max(named),
         }
@@ -44,6 +40,7 @@ impl Cell {
 
 pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
     let scale = grid.scale();
+    // Two cells share a line where there are colours for both halves of a character.
     let per_line = if screen.colour { 2 } else { 1 };
     let number = [grid.rows.to_string()];
     let row_texts = if grid.row_names.is_empty() {
@@ -82,6 +79,9 @@ pub fn draw(plot: &Plot, grid: &Grid, screen: &Screen) -> Vec<String> {
 
 /// The key to the shades, and what else a reader has to know.
 fn legend(grid: &Grid, scale: &Scale, [down, across]: [usize; 2], colour: bool) -> Vec<String> {
+    if grid.values.is_empty() {
+        return vec!["no values".into()];
+    }
     let mut legend = vec![key(scale, colour)];
     if grid.has_nan() {
         let mark = match colour {
@@ -117,7 +117,7 @@ fn halves(grid: &Grid, scale: &Scale, cell: Cell) -> Vec<String> {
         let row = i / cell.tall;
         (row < grid.rows).then(|| match grid.at(row, column) {
             value if value.is_nan() => paint::NAN,
-            value => paint::nearest(heat(scale.place(value))),
+            value => paint::heat(scale.place(value)),
         })
     };
     let line = |line: usize| -> String {
@@ -134,7 +134,7 @@ fn halves(grid: &Grid, scale: &Scale, cell: Cell) -> Vec<String> {
 fn key(scale: &Scale, colour: bool) -> String {
     let bar: String = match colour {
         true => {
-            let steps = (0..10).map(|i| paint::nearest(heat(f64::from(i) / 9.0)));
+            let steps = (0..10).map(|i| paint::heat(f64::from(i) / 9.0));
             steps.map(|step| paint::coloured("█", Some(step))).collect()
         }
         false => SHADES.iter().flat_map(|shade| [*shade, *shade]).collect(),

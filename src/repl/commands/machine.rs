@@ -24,7 +24,8 @@ pub fn pwd(prompt: &mut Prompt, _: &str) -> Answer {
 }
 
 pub fn ls(prompt: &mut Prompt, folder: &str) -> Answer {
-    let entries = std::fs::read_dir(expanded(folder)).map_err(|error| format!("{folder}: {error}"))?;
+    let entries =
+        std::fs::read_dir(expanded(folder)).map_err(|error| format!("{folder}: {error}"))?;
     let mut names: Vec<String> = entries
         .flatten()
         .map(|entry| {

@@ -4,8 +4,8 @@ use super::{Entry, Index, Place};
 
 /// The settings of each function that reads some, a line each: its name, then the keys.
 ///
-/// `UPDATE_SNAPSHOTS=1 cargo nextest run settings_are_listed` writes it from what the functions
-/// asked for when the examples of the documentation ran; the same test holds it true.
+/// `UPDATE_SNAPSHOTS=1 cargo nextest run every_bound_function` writes it from what the functions ask
+/// for while the examples of the documentation run; the same test holds it true.
 const SETTINGS: &str = include_str!("settings.txt");
 
 impl Index {
@@ -40,7 +40,8 @@ impl Index {
         match own.first() {
             // One map for all settings.
             Some(first) if first.contains("map") => self.listed(entry),
-            // By name, what else could stand by its place.
+            // What has a default may be given by its name as well as by its place.
+            _ if !own.iter().any(|param| param.contains('=')) => Vec::new(),
             _ => own.iter().map(|param| name_of(param).to_string()).collect(),
         }
     }
