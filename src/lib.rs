@@ -11,6 +11,8 @@ pub mod data;
 pub mod error;
 pub mod generate;
 pub mod hub;
+#[cfg(feature = "kernel")]
+pub mod kernel;
 pub mod mlx;
 pub mod models;
 pub mod nn;

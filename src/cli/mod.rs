@@ -1,6 +1,8 @@
 //! Arguments and exit codes.
 
 mod doctor;
+#[cfg(feature = "kernel")]
+mod kernel;
 mod run;
 mod shell;
 
@@ -86,6 +88,10 @@ enum Command {
     },
     /// Show device, MLX version, BLAS and memory
     Doctor,
+    /// Be the kernel of a Jupyter notebook
+    #[cfg(feature = "kernel")]
+    #[command(subcommand)]
+    Kernel(kernel::Kernel),
     /// Write what a shell needs to complete this program's arguments to standard output
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -145,6 +151,8 @@ fn dispatch(args: Args) -> i32 {
         (Some(Command::Chat { model }), _) => run::text("scripts/chat.rhai", CHAT, vec![model]),
         (Some(Command::Check { files }), _) => check(&files),
         (Some(Command::Doc { name }), _) => doc(name.as_deref()),
+        #[cfg(feature = "kernel")]
+        (Some(Command::Kernel(command)), _) => kernel::run(command),
         (Some(Command::Doctor), _) => match doctor::report() {
             Ok(text) => {
                 print(&text);

@@ -14,34 +14,6 @@ pub fn observer() -> Box<dyn Observer> {
     }
 }
 
-/// The numbers that people look at.
-fn summary(progress: &Progress) -> String {
-    let metric = |name: &str| progress.metrics.get(name);
-    let mut parts = Vec::new();
-    for (label, name, digits) in [
-        ("reward", "reward", 3),
-        ("loss", "loss", 4),
-        ("tok/s", "tokens_per_second", 0),
-    ] {
-        if let Some(value) = metric(name) {
-            parts.push(format!("{label} {value:.digits$}"));
-        }
-    }
-    let steps_left = progress.total_steps.saturating_sub(progress.step) as f64;
-    let seconds = progress.elapsed.as_secs_f64() / progress.step.max(1) as f64 * steps_left;
-    parts.push(format!("{} left", clock(seconds)));
-    parts.join("  ")
-}
-
-fn clock(seconds: f64) -> String {
-    let total = seconds.round() as u64;
-    match total {
-        0..60 => format!("{total} s"),
-        60..3600 => format!("{}:{:02}", total / 60, total % 60),
-        _ => format!("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60),
-    }
-}
-
 struct Bar {
     bar: Option<ProgressBar>,
 }
@@ -56,7 +28,7 @@ impl Observer for Bar {
             bar.set_prefix(progress.task);
             bar
         });
-        bar.set_message(summary(progress));
+        bar.set_message(progress.summary());
         bar.set_position(progress.step);
     }
 
@@ -91,7 +63,7 @@ impl Observer for Lines {
                 progress.task,
                 progress.step,
                 progress.total_steps,
-                summary(progress)
+                progress.summary()
             );
         }
     }

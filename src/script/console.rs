@@ -2,6 +2,7 @@
 
 use super::error::{Answer, At};
 use super::host::Host;
+use super::show::look;
 use crate::mlx::interrupt;
 use rhai::plugin::*;
 use rhai::{Dynamic, EvalAltResult, FnPtr, INT, NativeCallContext};
@@ -22,6 +23,39 @@ mod functions {
     #[rhai_fn(global)]
     pub fn write(ctx: NativeCallContext, text: &str) {
         (Host::of(&ctx).write)(text);
+    }
+
+    /// Shows a value in the middle of a cell: in a notebook as a picture or a table where it is one,
+    /// elsewhere as the prompt shows it.
+    ///
+    /// ```rhai
+    /// for n in 1..=2 { display(mx::eye(n)); }
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn display(ctx: NativeCallContext, value: Dynamic) -> Answer<()> {
+        let shown = look(ctx.engine(), &value)?;
+        (Host::of(&ctx).display)(&value, &shown);
+        Ok(())
+    }
+
+    /// Empties the output of a notebook's cell; elsewhere nothing happens.
+    ///
+    /// ```rhai
+    /// assert_eq(clear_output(), ());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn clear_output(ctx: NativeCallContext) {
+        (Host::of(&ctx).clear)(false);
+    }
+
+    /// With `true`, the old output stays until there is new.
+    ///
+    /// ```rhai
+    /// for step in 0..3 { clear_output(true); print(step); }
+    /// ```
+    #[rhai_fn(global, name = "clear_output")]
+    pub fn clear_output_then(ctx: NativeCallContext, wait: bool) {
+        (Host::of(&ctx).clear)(wait);
     }
 
     /// Asks for a line of text, which may be edited and has a history; `()` at the end of what there

@@ -2,15 +2,19 @@
 
 use super::hooks::Names;
 use super::results::Results;
+use super::show::{Screen, Shown};
 use crate::error::{Error, Result};
 use crate::hub::{self, Download};
 use crate::train::{Observer, Quiet};
-use rhai::NativeCallContext;
+use rhai::{Dynamic, NativeCallContext};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Asks for a line, with a prompt; `None` is the end of what there is to read.
 pub type Ask = dyn Fn(&str) -> Result<Option<String>>;
+
+/// Shows a value, which looks like this.
+pub type Show = dyn Fn(&Dynamic, &Shown);
 
 /// Output and observers of a front end, and the names that its session knows.
 #[derive(Clone)]
@@ -21,6 +25,10 @@ pub struct Host {
     pub write: Rc<dyn Fn(&str)>,
     /// Where `input` asks.
     pub input: Rc<Ask>,
+    /// Where `display` shows a value.
+    pub display: Rc<Show>,
+    /// What `clear_output` does: empties the cell, at once or with what comes next.
+    pub clear: Rc<dyn Fn(bool)>,
     /// Makes somebody to watch a training run.
     pub observer: Rc<dyn Fn() -> Box<dyn Observer>>,
     /// Makes somebody to watch a download.
@@ -51,6 +59,11 @@ impl Host {
         Self {
             write: by_lines(print.clone()),
             input: Rc::new(|_| Err(Error::Unsupported("there is nobody here to ask".into()))),
+            display: {
+                let print = print.clone();
+                Rc::new(move |_, shown| print(&shown.to_text(&Screen::default())))
+            },
+            clear: Rc::new(|_| ()),
             print,
             observer: Rc::new(|| Box::new(Quiet)),
             download: Rc::new(|| Box::new(hub::Quiet)),

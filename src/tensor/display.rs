@@ -10,7 +10,7 @@ const MOST: usize = 100;
 /// Of a larger one, an axis longer than this is shown by its two ends.
 const LONGEST: i32 = 6;
 /// How much of each end is shown.
-const EDGE: i32 = 3;
+pub(super) const EDGE: i32 = 3;
 
 /// A row wider than this is broken into lines.
 const WIDTH: usize = 80;
@@ -49,7 +49,7 @@ fn number(a: &Array) -> Result<String> {
 }
 
 /// The part of the array that is shown: the ends of every long axis.
-fn visible(a: &Array) -> Result<Array> {
+pub(super) fn visible(a: &Array) -> Result<Array> {
     let mut a = a.clone();
     if a.size() <= MOST {
         return Ok(a);
@@ -70,7 +70,7 @@ fn visible(a: &Array) -> Result<Array> {
 }
 
 /// The shown values as text, in order.
-fn cells(a: &Array) -> Result<Vec<String>> {
+pub(super) fn cells(a: &Array) -> Result<Vec<String>> {
     let a = in_order(a)?;
     if a.size() == 0 {
         return Ok(Vec::new());

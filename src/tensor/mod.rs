@@ -3,6 +3,7 @@
 mod convolve;
 pub mod display;
 pub mod dtype;
+pub mod grid;
 pub mod index;
 pub mod mask;
 pub mod pad;

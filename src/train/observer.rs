@@ -15,6 +15,35 @@ pub struct Progress<'a> {
     pub metrics: &'a Metrics,
 }
 
+impl Progress<'_> {
+    /// The numbers that people look at.
+    pub fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        for (label, name, digits) in [
+            ("reward", "reward", 3),
+            ("loss", "loss", 4),
+            ("tok/s", "tokens_per_second", 0),
+        ] {
+            if let Some(value) = self.metrics.get(name) {
+                parts.push(format!("{label} {value:.digits$}"));
+            }
+        }
+        let steps_left = self.total_steps.saturating_sub(self.step) as f64;
+        let seconds = self.elapsed.as_secs_f64() / self.step.max(1) as f64 * steps_left;
+        parts.push(format!("{} left", clock(seconds)));
+        parts.join("  ")
+    }
+}
+
+fn clock(seconds: f64) -> String {
+    let total = seconds.round() as u64;
+    match total {
+        0..60 => format!("{total} s"),
+        60..3600 => format!("{}:{:02}", total / 60, total % 60),
+        _ => format!("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60),
+    }
+}
+
 /// Somebody who watches a run.
 pub trait Observer {
     /// A step was taken.

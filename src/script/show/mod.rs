@@ -6,7 +6,7 @@ mod statistics;
 mod trainer;
 
 pub use crate::plot::Screen;
-pub use grid::Grid;
+pub use grid::{Grid, escape};
 pub use statistics::summarise;
 
 use super::error::Answer;

@@ -1,0 +1,90 @@
+//! A session behind the protocol.
+
+use super::curve::Curve;
+use super::download::Bytes;
+use super::evaluator::{Completeness, Evaluator, Fault};
+use super::iopub::Stream;
+use super::output::{Bundle, Output};
+use crate::script::Host;
+use crate::session::{self, Failure, Kind, Outcome, Session, bundle};
+use std::rc::Rc;
+
+/// A session whose output goes to a notebook.
+pub struct Notebook {
+    session: Session,
+}
+
+impl Notebook {
+    /// An empty session.
+    pub fn new(output: Output) -> Self {
+        Self {
+            session: Session::new(host(&output)),
+        }
+    }
+}
+
+fn host(output: &Output) -> Host {
+    let out = output.clone();
+    let mut host = Host::quiet(Rc::new(move |text| {
+        out.write(Stream::Out, &format!("{text}\n"))
+    }));
+    let out = output.clone();
+    host.write = Rc::new(move |text| out.write(Stream::Out, text));
+    let out = output.clone();
+    host.input = Rc::new(move |prompt| out.ask(prompt).map(Some));
+    let out = output.clone();
+    host.display = Rc::new(move |value, shown| out.display(&bundle(value, shown)));
+    let out = output.clone();
+    host.clear = Rc::new(move |wait| out.clear(wait));
+    let out = output.clone();
+    host.observer = Rc::new(move || Box::new(Curve::new(&out)));
+    let out = output.clone();
+    host.download = Rc::new(move || Box::new(Bytes::new(&out)));
+    host
+}
+
+impl Evaluator for Notebook {
+    fn cell(&mut self, code: &str) -> Result<Option<Bundle>, Fault> {
+        let outcome = self.session.cell(code).map_err(fault)?;
+        Ok(shown(&outcome))
+    }
+
+    fn aside(&mut self, code: &str) -> Result<Option<Bundle>, Fault> {
+        let outcome = self.session.aside(code).map_err(fault)?;
+        Ok(shown(&outcome))
+    }
+
+    fn complete(&self, head: &str) -> (usize, Vec<String>) {
+        self.session.complete(head)
+    }
+
+    fn about(&self, line: &str) -> Option<Result<String, String>> {
+        self.session.about(line)
+    }
+
+    fn completeness(&self, code: &str) -> Completeness {
+        match session::completeness(self.session.engine(), code) {
+            session::Completeness::Complete => Completeness::Complete,
+            session::Completeness::Incomplete => Completeness::Incomplete,
+            session::Completeness::Invalid => Completeness::Invalid,
+        }
+    }
+}
+
+fn shown(outcome: &Outcome) -> Option<Bundle> {
+    let shown = outcome.shown.as_ref()?;
+    Some(bundle(&outcome.value, shown))
+}
+
+fn fault(failure: Failure) -> Fault {
+    Fault {
+        name: match failure.kind {
+            Kind::Syntax => "SyntaxError",
+            Kind::Runtime => "ScriptError",
+            Kind::Interrupted => "Interrupted",
+            Kind::Bug => "InternalError",
+        },
+        traceback: failure.shown(true).lines().map(String::from).collect(),
+        message: failure.message,
+    }
+}

@@ -1,0 +1,125 @@
+//! A kernel and a client that share nothing but the protocol.
+
+use crate::client::{Connection, Kernel};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+#[test]
+fn cells_errors_and_the_end() {
+    let mut kernel = Kernel::start();
+    let id = kernel.request("kernel_info_request", &json!({}));
+    let info = kernel.answer(&id).reply;
+    assert_eq!(info["protocol_version"], "5.4");
+    assert_eq!(info["language_info"]["name"], "rhai");
+
+    let answer = kernel.run("1 + 2");
+    assert_eq!(answer.value(), Some("3"));
+    assert_eq!(answer.reply["execution_count"], 1);
+    assert_eq!(kernel.run("ans * 14").value(), Some("42"));
+    assert_eq!(kernel.run("ans;").value(), None);
+    assert_eq!(kernel.run("print(\"a\"); write(\"b\")").text(), "a\nb");
+
+    let answer = kernel.run("let kept = 5;\nmissing + 1");
+    assert_eq!(answer.reply["status"], "error");
+    assert_eq!(answer.reply["ename"], "ScriptError");
+    assert!(answer.error().contains("cell[5]:2:1"), "{}", answer.error());
+    assert_eq!(kernel.run("kept").value(), Some("5"));
+
+    let reply = kernel.command("shutdown_request", &json!({"restart": false}));
+    assert_eq!(reply, json!({"status": "ok", "restart": false}));
+    assert!(kernel.ends(), "the kernel goes on");
+}
+
+#[test]
+fn an_interrupt_keeps_the_state() {
+    let mut kernel = Kernel::start();
+    kernel.run("let turns = 0;");
+    let id = kernel.send_cell("loop { turns += 1; }");
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    let reply = kernel.command("interrupt_request", &json!({}));
+    assert_eq!(reply["status"], "ok");
+    let answer = kernel.answer(&id);
+    assert_eq!(answer.reply["ename"], "Interrupted");
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(kernel.run("turns > 0").value(), Some("true"));
+}
+
+#[test]
+fn values_come_in_several_forms() {
+    let mut kernel = Kernel::start();
+    let data = |kernel: &mut Kernel, code: &str| -> Value {
+        let published = kernel.run(code).published;
+        let shows = |kind: &str| kind == "execute_result" || kind == "display_data";
+        let found = published.into_iter().find(|(kind, _)| shows(kind));
+        found
+            .map(|(_, content)| content["data"].clone())
+            .unwrap_or_default()
+    };
+    let tensor = data(&mut kernel, "tensor([[1, 2], [3, 4]])");
+    assert!(tensor["text/html"].as_str().unwrap().contains("<td>4</td>"));
+    let plot = data(&mut kernel, "plot::line([1.0, 2.0])");
+    assert!(plot["image/svg+xml"].as_str().unwrap().starts_with("<svg"));
+    let rows = data(&mut kernel, "display([#{ a: \"<i>\" }, #{ a: \"x\" }])");
+    assert!(rows["text/html"].as_str().unwrap().contains("&lt;i&gt;"));
+    let text = data(&mut kernel, "\"<script>\"");
+    assert_eq!(text, json!({"text/plain": "\"<script>\""}));
+    let cleared = kernel.run("clear_output(true)").published;
+    assert!(cleared.contains(&("clear_output".into(), json!({"wait": true}))));
+}
+
+#[test]
+fn what_others_send_is_dropped() {
+    let mut kernel = Kernel::start();
+    let evil = json!({"code": "let evil = 1;"});
+    let (_, parts) = kernel.message("execute_request", &evil, "another key");
+    kernel.shell.send(&parts);
+    let (_, parts) = kernel.message("shutdown_request", &json!({}), "");
+    kernel.control.send(&parts);
+    kernel
+        .shell
+        .send(&[b"<IDS|MSG>".to_vec(), b"not hexadecimal".to_vec()]);
+    // A frame that announces more than there is memory.
+    for port in kernel.ports.clone() {
+        let mut connection = Connection::open(port, "DEALER");
+        let claim = [&[2][..], &(1u64 << 60).to_be_bytes()].concat();
+        connection.stream.write_all(&claim).unwrap();
+        let mut rest = Vec::new();
+        // The kernel closes the connection; how, depends on what it has read.
+        let _ = connection.stream.read_to_end(&mut rest);
+    }
+    assert_eq!(kernel.run("is_def_var(\"evil\")").value(), Some("false"));
+}
+
+#[test]
+fn a_connection_file_must_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.json");
+    let ports = json!({"ip": "127.0.0.1", "transport": "tcp", "shell_port": 1, "control_port": 1,
+                       "iopub_port": 1, "stdin_port": 1, "hb_port": 1});
+    let with = |name: &str, value: &str| {
+        let mut content = ports.clone();
+        content[name] = value.into();
+        content.to_string()
+    };
+    for (text, said) in [
+        ("{}".to_string(), "not a connection file"),
+        (with("transport", "ipc"), "only tcp"),
+        (with("signature_scheme", "hmac-md5"), "only hmac-sha256"),
+        // An address that is no machine's of ours.
+        (with("ip", "203.0.113.1"), "203.0.113.1:1"),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mlx-repl"));
+        let output = command
+            .args(["kernel", "run", "-f"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(said), "{error}");
+    }
+}
