@@ -262,12 +262,19 @@ fn catch_signals() {
     use std::sync::atomic::{AtomicU32, Ordering};
     static UNHEARD: AtomicU32 = AtomicU32::new(0);
     let handler = || {
+        if interrupt::is_lent() {
+            return;
+        }
         if !interrupt::is_set() {
             UNHEARD.store(0, Ordering::SeqCst);
         }
         interrupt::set();
-        if UNHEARD.fetch_add(1, Ordering::SeqCst) >= 2 {
-            std::process::exit(INTERRUPTED);
+        match UNHEARD.fetch_add(1, Ordering::SeqCst) {
+            0 => {}
+            1 => eprintln!(
+                "(it stops at the next safe point; Ctrl-C once more ends mlx-repl at once)"
+            ),
+            _ => std::process::exit(INTERRUPTED),
         }
     };
     if let Err(error) = ctrlc::set_handler(handler) {

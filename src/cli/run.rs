@@ -54,7 +54,7 @@ pub fn whenever_it_changes(file: &Path, args: Vec<String>) -> i32 {
         interrupt::clear();
         eprintln!("({} is watched; Ctrl-C leaves)", file.display());
         // An editor may take the file away for a moment while it saves.
-        while session.news().is_empty() || !file.is_file() {
+        while !file.is_file() || session.news().is_empty() {
             std::thread::sleep(GLANCE);
             if interrupt::is_set() {
                 return INTERRUPTED;

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static FLAG: AtomicBool = AtomicBool::new(false);
 
+/// Whether the terminal is another program's for a while: Ctrl-C is for that program then.
+static LENT: AtomicBool = AtomicBool::new(false);
+
 /// Asks whatever is running to stop at its next safe point.
 pub fn set() {
     FLAG.store(true, Ordering::SeqCst);
@@ -21,6 +24,20 @@ pub fn clear() {
 /// Whether a stop was asked for.
 pub fn is_set() -> bool {
     FLAG.load(Ordering::Relaxed)
+}
+
+/// Does something while the terminal belongs to another program, such as an editor.
+pub fn lent<T>(work: impl FnOnce() -> T) -> T {
+    LENT.store(true, Ordering::SeqCst);
+    let done = work();
+    LENT.store(false, Ordering::SeqCst);
+    clear();
+    done
+}
+
+/// Whether another program has the terminal.
+pub fn is_lent() -> bool {
+    LENT.load(Ordering::SeqCst)
 }
 
 /// An error if a stop was asked for.

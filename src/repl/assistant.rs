@@ -46,19 +46,19 @@ impl Assistant {
                 names.filter(|name| name.starts_with(&head[1..])).collect(),
             );
         };
-        let start = space + head[space..].chars().next().map_or(1, char::len_utf8);
-        let word = &head[start..];
-        let (within, names) = match word.starts_with(['~', '.', '/']) || word.contains('/') {
-            true => complete_path(word),
-            false => self.session.borrow().complete(word),
-        };
-        match names.is_empty() {
-            false => (start + within, names),
-            true => {
-                let (within, files) = complete_path(word);
-                (start + within, files)
+        let behind = |at: usize| at + head[at..].chars().next().map_or(1, char::len_utf8);
+        let word = behind(space);
+        let of_files = [":run", ":load", ":cd", ":ls", ":save", ":sh", "!"];
+        if !of_files.iter().any(|name| head.starts_with(name)) {
+            // What stands behind the name of a command is Rhai, or a name of it.
+            let rest = head.find(char::is_whitespace).map_or(word, behind);
+            let (within, names) = self.session.borrow().complete(&head[rest..]);
+            if !names.is_empty() {
+                return (rest + within, names);
             }
         }
+        let (within, files) = complete_path(&head[word..]);
+        (word + within, files)
     }
 }
 

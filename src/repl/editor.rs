@@ -57,11 +57,6 @@ impl LineEditor {
         })
     }
 
-    /// One input, of as many lines as it needs.
-    pub fn read(&mut self) -> Result<Line> {
-        self.read_from(String::new())
-    }
-
     /// An input that begins as a text, or else as the last input, edited in the user's own editor.
     /// What was saved there is there to be looked at before it is sent.
     ///
@@ -69,10 +64,11 @@ impl LineEditor {
     /// An editor that does not run or ends with a failure.
     pub fn edit(&mut self, initial: &str) -> Result<Line> {
         let edited = elsewhere::edit(&self.or_last(initial))?;
-        self.read_from(edited)
+        self.read(edited)
     }
 
-    fn read_from(&mut self, mut initial: String) -> Result<Line> {
+    /// One input, of as many lines as it needs, which begins as a text.
+    pub fn read(&mut self, mut initial: String) -> Result<Line> {
         loop {
             let read = self.editor.readline_with_initial(&PROMPT, (&initial, ""));
             match read {

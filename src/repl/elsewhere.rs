@@ -1,6 +1,7 @@
 //! A text edited in the user's own editor.
 
 use crate::error::{Error, Result};
+use crate::mlx::interrupt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,9 @@ pub fn edit(text: &str) -> Result<String> {
     let editor = chosen.map_or("vi", String::as_str);
     // By the shell, as git does: the variable may hold arguments.
     let script = format!("{editor} \"$@\"");
-    let run = Command::new("sh")
-        .args(["-c", &script, editor])
-        .arg(&file.0)
-        .status();
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, editor]).arg(&file.0);
+    let run = interrupt::lent(|| command.status());
     let failed = |what: String| Error::Unsupported(format!("the editor `{editor}` {what}"));
     let status = run.map_err(|error| failed(format!("does not start: {error}")))?;
     if !status.success() {

@@ -30,6 +30,15 @@ use std::time::{Duration, Instant};
 /// Two Ctrl-C within this time at an empty prompt ask how to leave.
 const IMPATIENT: Duration = Duration::from_secs(1);
 
+/// Where the next input comes from.
+enum Next {
+    Type,
+    /// A text to begin with.
+    Fill(String),
+    /// A text, in an editor first.
+    Edit(String),
+}
+
 /// Reads, evaluates and shows until the user leaves.
 ///
 /// # Errors
@@ -46,7 +55,7 @@ pub fn run(session: Session, greet: bool) -> crate::Result<()> {
         println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
     }
     let mut interrupted: Option<Instant> = None;
-    let mut next: Option<String> = None;
+    let mut next = Next::Type;
     loop {
         session.borrow_mut().screen = screen();
         if !prompt.autoreload {
@@ -54,15 +63,16 @@ pub fn run(session: Session, greet: bool) -> crate::Result<()> {
                 println!("({file} has changed; :reload takes it up)");
             }
         }
-        let line = match next.take() {
-            Some(text) => match editor.edit(&text) {
+        let line = match std::mem::replace(&mut next, Next::Type) {
+            Next::Edit(text) => match editor.edit(&text) {
                 Ok(line) => line,
                 Err(error) => {
                     eprintln!("error: {error}");
                     continue;
                 }
             },
-            None => editor.read()?,
+            Next::Type => editor.read(String::new())?,
+            Next::Fill(text) => editor.read(text)?,
         };
         match line {
             Line::Text(text) => {
@@ -70,7 +80,8 @@ pub fn run(session: Session, greet: bool) -> crate::Result<()> {
                 match prompt.enter(&text) {
                     Then::Go => {}
                     Then::Leave => break,
-                    Then::Edit(text) => next = Some(text),
+                    Then::Edit(text) => next = Next::Edit(text),
+                    Then::Fill(text) => next = Next::Fill(text.trim_end().to_string()),
                     Then::Search(text) => editor
                         .search(&text)
                         .iter()

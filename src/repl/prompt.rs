@@ -2,8 +2,9 @@
 
 use super::commands;
 use crate::script::Screen;
-use crate::session::{Failure, Outcome, Session};
+use crate::session::{Failure, Kind, Outcome, Session};
 use std::cell::{RefCell, RefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 /// What comes after an input.
@@ -13,6 +14,8 @@ pub enum Then {
     Leave,
     /// This text as the next input, in an editor first.
     Edit(String),
+    /// This text as the next input, at the prompt.
+    Fill(String),
     /// Inputs of all sessions that hold this text.
     Search(String),
 }
@@ -72,11 +75,22 @@ impl Prompt {
         }
     }
 
-    /// Takes an input: a command, a question about a name, or a cell.
+    /// Takes an input: a command, a question about a name, or a cell. A fault of ours costs the input, and
+    /// not the session.
     pub fn enter(&mut self, text: &str) -> Then {
+        match catch_unwind(AssertUnwindSafe(|| self.take(text))) {
+            Ok(then) => then,
+            Err(panic) => {
+                self.complain(&Failure::panic(&*panic));
+                Then::Go
+            }
+        }
+    }
+
+    fn take(&mut self, text: &str) -> Then {
         let trimmed = text.trim();
         let command = match trimmed.strip_prefix([':', '%']) {
-            Some(command) => Some(command.to_string()),
+            Some(command) => Some(command.trim_start_matches('%').to_string()),
             None => trimmed.strip_prefix('!').and_then(shell),
         };
         if let Some(command) = command {
@@ -100,7 +114,12 @@ impl Prompt {
             let done = self.session().reload();
             match done {
                 Ok(done) => done.iter().for_each(|line| self.say(&format!("({line})"))),
-                Err(failure) => self.complain(&failure),
+                Err(failure) => {
+                    self.complain(&failure);
+                    if failure.kind == Kind::Interrupted {
+                        return;
+                    }
+                }
             }
         }
         let outcome = self.session().cell(text);

@@ -79,7 +79,7 @@ impl<'a> Each<'a> {
     /// Whether there is no function of this name that takes an item in this way.
     fn is_unknown(&self, answer: &Answer<Dynamic>) -> bool {
         matches!(answer.as_ref().map_err(AsRef::as_ref), Err(EvalAltResult::ErrorFunctionNotFound(signature, _))
-            if signature.starts_with(self.f.fn_name()))
+            if signature.split(" (").next() == Some(self.f.fn_name()))
     }
 
     /// Whether the function says yes to an item.
@@ -119,20 +119,6 @@ mod functions {
             }
         }
         Ok(kept)
-    }
-
-    /// Calls a function for each item. It takes an item as `map` gives it; as `this` it may be changed.
-    ///
-    /// ```rhai
-    /// let list = [1, 2, 3];
-    /// list.for_each(|| this *= 10);
-    /// assert_eq(list, [10, 20, 30]);
-    /// ```
-    #[rhai_fn(global, return_raw)]
-    pub fn for_each(ctx: NativeCallContext, list: &mut List, f: FnPtr) -> Answer<()> {
-        let mut each = Each::new(ctx, f, "for_each");
-        let mut items = list.iter_mut().enumerate();
-        items.try_for_each(|(i, item)| each.call(item, i).map(drop))
     }
 
     /// Whether a function gives `true` for at least one item. It takes an item as `map` gives it.

@@ -6,13 +6,23 @@ use crate::error::nearest;
 use rhai::{Engine, EvalAltResult, ParseErrorType};
 
 /// Words of other languages, and what is written here.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("None", "nothing is `()`"),
     ("null", "nothing is `()`"),
     ("nil", "nothing is `()`"),
     ("True", "it is `true` here"),
     ("False", "it is `false` here"),
     ("lambda", "a closure is `|x| x + 1`"),
+    ("var", "a variable begins with `let`"),
+    (
+        "new",
+        "a function makes a value: `tensor([1])`; as a name choose another",
+    ),
+    ("quit", "`:quit` or Ctrl-D leaves"),
+    (
+        "exit",
+        "`:quit` or Ctrl-D leaves the prompt, `exit()` ends a script",
+    ),
     ("self", "the value that a method is called on is `this`"),
 ];
 
@@ -28,7 +38,8 @@ pub fn hint(
 ) -> Option<String> {
     match error.unwrap_inner() {
         EvalAltResult::ErrorFunctionNotFound(signature, _)
-            if names.iter().any(|name| is_call_of(name, signature)) =>
+            if names.iter().any(|name| is_call_of(name, signature))
+                && !signature.contains("Tensor") =>
         {
             let name = signature.split(" (").next().unwrap_or(signature);
             Some(format!(
@@ -159,7 +170,10 @@ fn is_call_of(name: &str, signature: &str) -> bool {
 
 fn parse_hint(kind: &ParseErrorType, line: &str) -> Option<String> {
     let text = kind.to_string();
-    let hint = if text.contains("'@'") {
+    let word = text.split('\'').nth(1).unwrap_or_default();
+    let hint = if let Some((_, meant)) = ELSEWHERE.iter().find(|(known, _)| *known == word) {
+        meant
+    } else if text.contains("'@'") {
         "the product of matrices is `a.matmul(b)`"
     } else if text.contains("'++'") {
         "`x += 1` adds one"
@@ -173,9 +187,9 @@ fn parse_hint(kind: &ParseErrorType, line: &str) -> Option<String> {
     } else if text.contains("for a matching (") && line.starts_with(',') {
         "a list is written `[1, 2]`"
     } else if text.contains("terminate this statement") && line.starts_with(':') {
-        "a variable has no type: `let x = 3`"
+        "a map is written `#{ key: value }`, and a variable without its type: `let x = 3`"
     } else if text.contains("to start a statement block") {
-        "the branches stand in braces: `if x { 3 } else { 4 }`"
+        "what belongs together stands in braces: `if x { 3 } else { 4 }`, `for x in list { .. }`"
     } else {
         return None;
     };

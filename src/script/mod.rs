@@ -60,7 +60,7 @@ pub use host::Host;
 pub use imports::{STDLIB, constant};
 pub use plot::PlotValue;
 pub use settings::{Asked, asked_by};
-pub use show::{Grid, Screen, Shown, detail, escape, look, summarise};
+pub use show::{Grid, Screen, Shown, bytes_in, detail, escape, look, summarise};
 pub use tensor::Tensor;
 pub use tree::tensors_in;
 pub use watched::Watched;

@@ -1,6 +1,6 @@
 //! Values of the last cells: what `out(n)` gives.
 
-use super::tree::tensors_in;
+use super::show::bytes_in;
 use crate::error::{Error, Result};
 use rhai::{Dynamic, INT};
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ pub struct Results {
 impl Results {
     /// Keeps the value of a cell, and forgets the oldest where they become too many or too large.
     pub fn keep(&mut self, cell: usize, value: Dynamic) {
-        let bytes = tensors_in(&value).iter().map(|array| array.nbytes()).sum();
+        let bytes = bytes_in(&value);
         self.kept.push_back((cell, value, bytes));
         let total = |kept: &VecDeque<(usize, Dynamic, usize)>| -> usize {
             kept.iter().map(|(_, _, bytes)| bytes).sum()

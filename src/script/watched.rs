@@ -10,6 +10,8 @@ pub(super) type Stamp = Option<(SystemTime, u64, u64)>;
 #[derive(Clone)]
 pub struct Watched {
     path: PathBuf,
+    /// The same from the root: the working folder may become another.
+    full: PathBuf,
     stamp: Stamp,
     text: String,
 }
@@ -24,6 +26,7 @@ impl Watched {
     pub(super) fn of(path: &Path, stamp: Stamp, text: &str) -> Self {
         Self {
             path: path.to_path_buf(),
+            full: full(path),
             stamp,
             text: text.to_string(),
         }
@@ -41,6 +44,7 @@ impl Watched {
             stamp,
             text: std::fs::read_to_string(path)?,
             path: path.to_path_buf(),
+            full: full(path),
         })
     }
 
@@ -54,10 +58,19 @@ impl Watched {
         &self.path
     }
 
+    /// Where it is, from the root.
+    pub fn full(&self) -> &Path {
+        &self.full
+    }
+
     /// Whether it is another file by now, as far as its date, length and identity tell.
     pub fn has_changed(&self) -> bool {
-        stamp(&self.path) != self.stamp
+        stamp(&self.full) != self.stamp
     }
+}
+
+fn full(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 pub(super) fn stamp(path: &Path) -> Stamp {

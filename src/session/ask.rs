@@ -102,7 +102,8 @@ impl Session {
         });
         let name = function.as_deref().unwrap_or(name);
         let last = name.rsplit([':', '.']).next().unwrap_or(name);
-        let source = self.homes.get(last).cloned().or_else(|| {
+        let own = self.homes.get(last).filter(|_| !name.contains("::"));
+        let source = own.cloned().or_else(|| {
             let names = self.host.names.borrow();
             let mut imported = names.modules.iter().rev();
             let home = imported.find(|home| home.ast.iter_functions().any(|f| f.name == last))?;

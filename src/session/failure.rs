@@ -44,7 +44,8 @@ impl Failure {
     ) -> Self {
         let (mut place, calls, current) = trace(name, error);
         if let (true, EvalAltResult::ErrorDataRace(text, _)) = (place.position.is_none(), current) {
-            place.position = place_of_race(text, sources.get(&place.source)).unwrap_or(Position::NONE);
+            place.position =
+                place_of_race(text, sources.get(&place.source)).unwrap_or(Position::NONE);
         }
         let kind = match current {
             EvalAltResult::ErrorParsing(..) => Kind::Syntax,
@@ -88,6 +89,13 @@ impl Failure {
             true => coloured(&self.rendered),
             false => self.rendered.clone(),
         }
+    }
+
+    /// A fault of mlx-repl itself, caught as it unwound.
+    pub fn panic(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(payload.downcast_ref::<&str>().copied());
+        Self::bug(text.unwrap_or("no message"))
     }
 
     /// A fault of mlx-repl itself.
@@ -142,8 +150,9 @@ fn trace<'a>(name: &str, error: &'a EvalAltResult) -> (Place, Vec<Call>, &'a Eva
 
 /// The error without its position, which is shown apart.
 fn message(error: &EvalAltResult) -> String {
+    let is_thrown = matches!(error, EvalAltResult::ErrorRuntime(value, _) if value.is_string());
     let mut error = plain_text(error);
-    if let Some(at) = error.rfind(" (line ") {
+    if let Some(at) = error.rfind(" (line ").filter(|_| !is_thrown) {
         error.truncate(at);
     }
     // Rhai puts this before every text that a binding or `throw` gives.
@@ -258,7 +267,10 @@ fn place_of_race(text: &str, source: Option<&String>) -> Option<Position> {
     let before = &source[..at];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 2;
-    Some(Position::new(line.try_into().ok()?, column.try_into().ok()?))
+    Some(Position::new(
+        line.try_into().ok()?,
+        column.try_into().ok()?,
+    ))
 }
 
 /// The line of a place, where its source is known: a cell, a file, or a script of the binary.

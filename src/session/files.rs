@@ -48,22 +48,34 @@ impl Session {
         });
         let read = read.into_iter().map(|(file, _)| file);
         let files: Vec<Watched> = read.filter(|file| file.path().is_file()).collect();
-        if let Some(found) = module?.get_sub_module(&alias) {
-            let found = found.clone();
-            self.engine.register_static_module(&alias, found.into());
-            self.index.take();
-        }
+        // Also where it fails: whoever mends the file wants it tried again.
         let is_same =
             |l: &Loaded| matches!(&l.what, What::Import { alias: known, .. } if *known == alias);
         self.loaded.retain(|loaded| !is_same(loaded));
         if !files.is_empty() {
             self.loaded.push(Loaded {
-                what: What::Import { ast, alias },
+                what: What::Import {
+                    ast,
+                    alias: alias.clone(),
+                },
                 files,
                 told: false,
             });
         }
+        if let Some(found) = module?.get_sub_module(&alias) {
+            let found = found.clone();
+            self.engine.register_static_module(&alias, found.into());
+            self.index.take();
+        }
         Ok(())
+    }
+
+    /// The names of imported modules that were read from files.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.loaded.iter().filter_map(|loaded| match &loaded.what {
+            What::Import { alias, .. } => Some(alias.as_str()),
+            What::Script(_) => None,
+        })
     }
 
     /// Files that have changed since they were run or imported, and were not spoken of yet.
@@ -98,16 +110,21 @@ impl Session {
         let mut rest = changed.into_iter();
         while let Some(loaded) = rest.next() {
             let result = match &loaded.what {
-                What::Script(name) => match std::fs::read_to_string(name) {
-                    Ok(text) => {
-                        done.push(format!("{name}: run again"));
-                        self.eval(name, &text).map(drop)
+                What::Script(name) => {
+                    let path = loaded.files.first().map(Watched::full);
+                    match std::fs::read_to_string(path.unwrap_or(Path::new(name))) {
+                        Ok(text) => {
+                            done.push(format!("{name}: run again"));
+                            self.eval(name, &text).map(drop)
+                        }
+                        Err(error) => {
+                            done.push(format!("{name}: {error}"));
+                            // It may come back: an editor takes a file away while it saves.
+                            self.loaded.push(loaded);
+                            continue;
+                        }
                     }
-                    Err(error) => {
-                        done.push(format!("{name}: {error}"));
-                        Ok(())
-                    }
-                },
+                }
                 What::Import { ast, alias } => {
                     done.push(format!("{alias}: imported again"));
                     let again = self.import(ast.clone(), alias.clone());
@@ -115,10 +132,7 @@ impl Session {
                 }
             };
             if let Err(failure) = result {
-                // A script that was run is remembered, whatever came of it.
-                if matches!(loaded.what, What::Import { .. }) {
-                    self.loaded.push(loaded);
-                }
+                // What was tried is remembered as it is now, whatever came of it.
                 self.loaded.extend(rest);
                 return Err(failure);
             }

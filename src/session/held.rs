@@ -21,11 +21,10 @@ impl Session {
     pub fn held(&self) -> Vec<Variable> {
         let described = self.variables().into_iter().filter_map(|name| {
             let value = self.scope.get(&name)?;
-            let tensors = script::tensors_in(value);
             Some(Variable {
                 kind: kind_of(&self.engine, value),
                 detail: script::detail(&self.engine, value),
-                bytes: tensors.iter().map(|array| array.nbytes()).sum(),
+                bytes: script::bytes_in(value),
                 name,
             })
         });

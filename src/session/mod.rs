@@ -143,23 +143,22 @@ impl Session {
     ///
     /// Variables bound before an error or an interrupt are kept.
     pub fn eval(&mut self, name: &str, source: &str) -> Result<Dynamic, Failure> {
+        let result = self.eval_kept(name, source);
+        self.compact();
+        result
+    }
+
+    /// The same, where hidden variables stay in their places.
+    fn eval_kept(&mut self, name: &str, source: &str) -> Result<Dynamic, Failure> {
         interrupt::clear();
         tracing::debug!(name, bytes = source.len(), "evaluate");
         self.sources.insert(name.to_string(), source.to_string());
         self.remember_script(name, source);
         let result = catch_unwind(AssertUnwindSafe(|| self.eval_parts(name, source)));
-        self.compact();
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.failure(name, &error)),
-            Err(panic) => {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or(panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("no message");
-                Err(Failure::bug(text))
-            }
+            Err(panic) => Err(Failure::panic(&*panic)),
         }
     }
 

@@ -59,6 +59,7 @@ impl Session {
         names.extend(self.scope.iter_raw().map(|(name, ..)| name.to_string()));
         names.extend(self.host.names.borrow().constants.keys().cloned());
         names.extend(MODULES.iter().map(|(module, _)| format!("{module}::")));
+        names.extend(self.aliases().map(|alias| format!("{alias}::")));
         names.extend(KEYWORDS.map(String::from));
         names
     }
@@ -74,7 +75,10 @@ impl Session {
         };
         let mut names = index.members_of(Some(&kind_of(&self.engine, &value)));
         if let Some(map) = value.read_lock::<Map>() {
-            names.extend(map.keys().map(ToString::to_string));
+            // Others are reached by `m["key"]`.
+            let is_name = |key: &str| key.chars().all(|c| c.is_alphanumeric() || c == '_');
+            let keys = map.keys().map(ToString::to_string);
+            names.extend(keys.filter(|key| is_name(key)));
         }
         names
     }

@@ -27,6 +27,7 @@ pub fn expanded(folder: &str) -> PathBuf {
     let home = || std::env::var_os("HOME").map(PathBuf::from);
     match (folder, folder.strip_prefix("~/")) {
         ("", _) => PathBuf::from("."),
+        ("~", _) => home().unwrap_or_else(|| folder.into()),
         (_, Some(rest)) => home().map_or_else(|| folder.into(), |home| home.join(rest)),
         _ => Path::new(folder).to_path_buf(),
     }

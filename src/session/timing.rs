@@ -46,6 +46,9 @@ impl Session {
     /// Those of the cell.
     pub fn time(&mut self, source: &str) -> Result<Timed, Failure> {
         let name = self.next_cell(source);
+        // What earlier cells have left is not this one's work.
+        self.force(&Dynamic::UNIT)
+            .map_err(|e| self.failure(&name, &e))?;
         // Without the count of MLX there is a time still.
         let _ = memory::reset_peak();
         let start = Instant::now();
@@ -67,12 +70,17 @@ impl Session {
     pub fn time_many(&mut self, source: &str) -> Result<Runs, Failure> {
         let name = self.next_cell(source);
         let before = self.scope.len();
+        let constants = self.host.names.borrow().constants.clone();
         // The first run finds the faults and warms the caches.
-        drop(self.eval(&name, source)?);
+        let runs = self.eval_kept(&name, source).and_then(|value| {
+            let forced = self.force(&value);
+            self.scope.rewind(before);
+            let runs = forced.and_then(|()| self.runs(&name, source));
+            runs.map_err(|error| self.failure(&name, &error))
+        });
         self.scope.rewind(before);
-        let runs = self.runs(&name, source);
-        self.scope.rewind(before);
-        runs.map_err(|error| self.failure(&name, &error))
+        self.host.names.borrow_mut().constants = constants;
+        runs
     }
 
     fn runs(&mut self, name: &str, source: &str) -> Result<Runs, Box<EvalAltResult>> {
@@ -90,7 +98,7 @@ impl Session {
             let start = Instant::now();
             for ast in &statements {
                 let (value, _) = self.run(ast, true)?;
-                compute(&tensors_in(&value))?;
+                self.force(&value)?;
             }
             let took = start.elapsed().as_secs_f64();
             self.scope.rewind(before);

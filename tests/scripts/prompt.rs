@@ -107,11 +107,11 @@ fn values_are_shown_as_tables_summaries_and_pictures() {
     let shown = terminal.shown(&format!("let model = {model}; model"));
     assert!(shown.starts_with("qwen3 with "), "{shown}");
     assert!(
-        shown.contains("model.layers.*.self_attn.q_proj.weight"),
+        shown.contains("model.layers.*.self_attn.q_proj "),
         "{shown}"
     );
     // The parameters of the rows are those of the model.
-    let rows = shown.lines().filter(|line| line.contains(".weight"));
+    let rows = shown.lines().filter(|line| line.contains("float32  "));
     let total: usize = rows
         .map(|line| {
             line.split_whitespace()
@@ -157,11 +157,12 @@ fn values_are_shown_as_tables_summaries_and_pictures() {
     }
 }
 
-const TABLE: &str = "\
-     a   b     c \n\
-──────────────────\n\
- 0    1   x       \n\
- 1   22   y   0.5 ";
+const TABLE: &str = concat!(
+    "     a  b    c \n",
+    "───────────────\n",
+    " 0   1  x      \n",
+    " 1  22  y  0.5 "
+);
 
 #[test]
 fn statistics_and_variables() {
@@ -315,5 +316,68 @@ fn errors_have_colours_where_they_are_wanted() {
     assert_eq!(
         bare.lines().map(str::trim_end).collect::<Vec<_>>(),
         same.lines().map(str::trim_end).collect::<Vec<_>>()
+    );
+}
+
+/// What a timed cell binds is forgotten, and what was there stays.
+#[test]
+fn timing_leaves_the_session_as_it_was() {
+    let mut terminal = Terminal::new();
+    follow(
+        &mut terminal,
+        &[("let x = 1;", ""), ("let y = 2;", ""), ("const K = 3;", "")],
+    );
+    assert!(
+        terminal
+            .shown(":timeit let y = x + 5; let z = y;")
+            .contains("a run")
+    );
+    assert!(
+        terminal
+            .shown(":timeit let q = 1; missing")
+            .contains("missing")
+    );
+    terminal.shown(":timeit const K = 4;");
+    follow(&mut terminal, &[("[x, y, K]", "[1, 2, 3]")]);
+    for forgotten in ["z", "q"] {
+        let shown = terminal.shown(forgotten);
+        assert!(shown.contains("Variable not found"), "{shown}");
+    }
+}
+
+/// Every cell that was saved is a statement of the script, whatever it ends in.
+#[test]
+fn saved_cells_are_a_script() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cells.rhai").display().to_string();
+    let mut terminal = Terminal::new();
+    for cell in [
+        "let m = #{ a: 1 }",
+        "let f = |x| { x }",
+        "m.a + 1 // a note",
+        "if true { 1 } else { 2 }",
+        "\"a // b\"",
+    ] {
+        terminal.shown(cell);
+    }
+    assert!(
+        terminal
+            .shown(&format!(":save 1-5 {path}"))
+            .contains("5 cells")
+    );
+    assert_eq!(terminal.shown(&format!(":run {path}")), "");
+}
+
+#[test]
+fn nested_lists_are_shortened_between_their_brackets() {
+    let mut terminal = Terminal::new();
+    let shown = terminal.shown("(0..200).map(|i| [i])");
+    assert!(
+        shown.starts_with("[[0], [1],") && shown.contains("[199]]\na list of 200"),
+        "{shown}"
+    );
+    assert_eq!(
+        terminal.shown("throw \"bad row (line 3)\"").lines().next(),
+        Some("error: bad row (line 3)")
     );
 }

@@ -2,6 +2,7 @@
 
 use super::Answer;
 use crate::repl::prompt::{Prompt, Then};
+use crate::session::{Session, expanded};
 use std::ops::RangeInclusive;
 
 pub fn hist(prompt: &mut Prompt, rest: &str) -> Answer {
@@ -20,7 +21,10 @@ pub fn hist(prompt: &mut Prompt, rest: &str) -> Answer {
         .map(|(number, source)| format!("{number:>4}  {}", source.replace('\n', "\n      ")))
         .collect();
     drop(session);
-    prompt.say(&lines.join("\n"));
+    match lines.is_empty() {
+        true => prompt.say("no such cells"),
+        false => prompt.say(&lines.join("\n")),
+    }
     Ok(Then::Go)
 }
 
@@ -31,28 +35,24 @@ pub fn save(prompt: &mut Prompt, rest: &str) -> Answer {
     let path = path.trim();
     let mut text = String::new();
     let mut count = 0;
-    for (number, source) in prompt.session().cells() {
+    let session = prompt.session();
+    for (number, source) in session.cells() {
         if range.contains(&number) {
-            let source = source.trim_end();
-            let end = if source.ends_with([';', '}']) {
-                "\n"
-            } else {
-                ";\n"
-            };
-            text.push_str(source);
-            text.push_str(end);
+            text.push_str(&ended(&session, source.trim_end()));
             count += 1;
         }
     }
+    drop(session);
     if count == 0 {
         return Err(format!(
             "there is no cell {numbers}; `:hist` shows the cells"
         ));
     }
-    if std::path::Path::new(path).exists() {
+    let file = expanded(path);
+    if file.exists() {
         return Err(format!("{path} exists; choose another name, or remove it"));
     }
-    std::fs::write(path, text).map_err(|error| format!("{path}: {error}"))?;
+    std::fs::write(&file, text).map_err(|error| format!("{path}: {error}"))?;
     prompt.say(&format!("{count} cells in {path}"));
     Ok(Then::Go)
 }
@@ -87,6 +87,30 @@ pub fn reset(prompt: &mut Prompt, _: &str) -> Answer {
         "{count} variables, functions and imports are forgotten"
     ));
     Ok(Then::Go)
+}
+
+/// A cell so that another may follow it: with a `;` where the parser wants one.
+fn ended(session: &Session, source: &str) -> String {
+    let follows = |text: &str| {
+        session
+            .engine()
+            .compile(format!("{text}\nlet next = 0;"))
+            .is_ok()
+    };
+    let closed = format!("{source};\n");
+    match (follows(source), follows(&closed)) {
+        (true, _) => format!("{source}\n"),
+        // Behind a comment a `;` would be part of it.
+        (false, true)
+            if !source
+                .lines()
+                .last()
+                .is_some_and(|line| line.contains("//")) =>
+        {
+            closed
+        }
+        _ => format!("{source}\n;\n"),
+    }
 }
 
 /// `3`, `3-7`, `3-`.

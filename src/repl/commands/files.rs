@@ -11,7 +11,7 @@ pub fn run(prompt: &mut Prompt, rest: &str) -> Answer {
     let args = words.map(String::from).collect();
     let mut session = prompt.session();
     session.set_args(args);
-    let result = session.eval(path, &text);
+    let result = session.eval(&expanded(path).display().to_string(), &text);
     drop(session);
     if let Err(failure) = result {
         prompt.complain(&failure);
@@ -22,7 +22,7 @@ pub fn run(prompt: &mut Prompt, rest: &str) -> Answer {
 pub fn load(_: &mut Prompt, path: &str) -> Answer {
     match path {
         "" => Err("`:load` needs the path of a script".into()),
-        path => read(path).map(Then::Edit),
+        path => read(path).map(Then::Fill),
     }
 }
 

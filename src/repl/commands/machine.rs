@@ -9,10 +9,7 @@ use crate::session::expanded;
 use std::process::Command;
 
 pub fn cd(prompt: &mut Prompt, folder: &str) -> Answer {
-    let target = match folder {
-        "" | "~" => expanded("~/"),
-        folder => expanded(folder),
-    };
+    let target = expanded(if folder.is_empty() { "~" } else { folder });
     std::env::set_current_dir(&target).map_err(|e| format!("{}: {e}", target.display()))?;
     pwd(prompt, "")
 }
@@ -92,10 +89,8 @@ pub fn shell(prompt: &mut Prompt, command: &str) -> Answer {
     if command.is_empty() {
         return Err("`!` needs a command, such as `!ls`".into());
     }
-    let status = Command::new("sh").args(["-c", command]).status();
+    let status = mlx::interrupt::lent(|| Command::new("sh").args(["-c", command]).status());
     let status = status.map_err(|error| format!("sh: {error}"))?;
-    // What was typed to stop the command was not meant for the session.
-    mlx::interrupt::clear();
     if !status.success() {
         prompt.say(&format!("({status})"));
     }

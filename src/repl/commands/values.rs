@@ -16,7 +16,10 @@ pub fn help(prompt: &mut Prompt, name: &str) -> Answer {
     let index = session.index();
     let text = match name {
         "" => format!("{GREETING}\n{}\n\n{}", listed(), index.overview()),
-        name => explain(&index, name).map_err(|error| error.to_string())?,
+        name => match session.about(&format!("{}?", name.trim_start_matches([':', '%']))) {
+            Some(told) => told?,
+            None => explain(&index, name).map_err(|error| error.to_string())?,
+        },
     };
     drop(session);
     prompt.say(&text);

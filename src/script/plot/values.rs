@@ -13,6 +13,9 @@ fn number(value: &Dynamic) -> Option<f64> {
     if value.is_unit() {
         return Some(f64::NAN);
     }
+    if let Some(tensor) = value.read_lock::<Tensor>().filter(|t| t.0.size() == 1) {
+        return to_f32(&tensor.0).ok()?.first().copied().map(f64::from);
+    }
     float(value).or_else(|| value.as_bool().ok().map(|bit| f64::from(u8::from(bit))))
 }
 

@@ -31,9 +31,8 @@ const FIRST: [&str; 6] = ["step", "name", "prompt", "answer", "reward", "loss"];
 impl Grid {
     /// A table of texts, with columns aligned by what stands in them.
     pub fn new(header: &[&str], rows: Vec<Vec<String>>) -> Self {
-        let is_number = |text: &String| {
-            text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
-        };
+        let is_number =
+            |text: &String| text.is_empty() || text == "…" || text.parse::<f64>().is_ok();
         let numeric = (0..header.len()).map(|i| {
             let mut column = rows.iter().filter_map(|row| row.get(i));
             column.clone().any(|text| !text.is_empty()) && column.all(is_number)
@@ -199,7 +198,12 @@ pub fn short(number: f64) -> String {
 
 /// A text on one line, of at most so many characters.
 pub fn cut(text: &str, most: usize) -> String {
-    let line = text.replace('\n', "⏎");
+    let printable = |c: char| match c {
+        '\n' => '⏎',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let line: String = text.chars().map(printable).collect();
     match line.chars().count() <= most {
         true => line,
         false => line.chars().take(most - 1).chain(['…']).collect(),

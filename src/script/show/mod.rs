@@ -15,7 +15,10 @@ use super::model::Model;
 use super::plot::PlotValue;
 use super::sft::SftTrainer;
 use super::tensor::Tensor;
+use super::tree::tensors_in;
 use crate::data::Dataset;
+use crate::mlx::Array;
+use crate::nn::Params;
 use crate::tensor::dtype;
 use rhai::{Array as List, Dynamic, Engine, ImmutableString, Map};
 
@@ -88,7 +91,7 @@ pub fn look(engine: &Engine, value: &Dynamic) -> Answer<Shown> {
             .iter()
             .map_while(|item| item.read_lock::<Map>())
             .collect();
-        if maps.len() > 1 && maps.len() == list.len() {
+        if !maps.is_empty() && maps.len() == list.len() {
             let maps = maps.iter().map(|map| &**map);
             return Ok(Shown::Grid(
                 String::new(),
@@ -124,6 +127,15 @@ pub fn detail(engine: &Engine, value: &Dynamic) -> String {
     grid::cut(text.lines().next().unwrap_or_default(), LONGEST_DETAIL)
 }
 
+/// What a value's tensors take, in bytes: those of a model too.
+pub fn bytes_in(value: &Dynamic) -> usize {
+    let arrays = match value.read_lock::<Model>() {
+        Some(model) => model.0.borrow().network.arrays(),
+        None => tensors_in(value),
+    };
+    arrays.iter().map(Array::nbytes).sum()
+}
+
 /// A value as Rhai's `debug` writes it, with this program's own types.
 pub fn debug(engine: &Engine, value: &Dynamic) -> Answer<String> {
     let mut copy = value.clone();
@@ -135,7 +147,8 @@ pub fn debug(engine: &Engine, value: &Dynamic) -> Answer<String> {
 fn ends(engine: &Engine, list: &List) -> Answer<String> {
     let part = |items: &[Dynamic]| -> Answer<String> {
         let text = debug(engine, &items.to_vec().into())?;
-        Ok(text.trim_start_matches('[').trim_end_matches(']').into())
+        let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+        Ok(inner.unwrap_or(&text).to_string())
     };
     Ok(format!(
         "[{}, …, {}]\na list of {}",

@@ -52,8 +52,9 @@ pub fn layers(model: &Model) -> Grid {
     Grid::new(&header, rows.collect())
 }
 
-/// `model.layers.*.mlp.up_proj.weight` for the weight of every block.
+/// `model.layers.*.mlp.up_proj` for the weight of every block.
 fn without_number(name: &str) -> String {
+    let name = name.strip_suffix(".weight").unwrap_or(name);
     let parts = name.split('.').map(|part| match part.parse::<usize>() {
         Ok(_) => "*",
         Err(_) => part,
