@@ -251,7 +251,7 @@ fn cells_are_saved_and_scripts_run() {
             .starts_with("error: nowhere.rhai: ")
     );
     match terminal.prompt.enter(&format!(":load {saved}")) {
-        Then::Edit(loaded) => assert_eq!(loaded, text),
+        Then::Fill(loaded) => assert_eq!(loaded, text),
         _ => panic!("the script is not the next input"),
     }
     match terminal.prompt.enter(":edit 2") {
