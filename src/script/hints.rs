@@ -69,7 +69,8 @@ pub fn hint(
                     "`{name}` is a module: write `{name}::`, not `{name}.`"
                 ));
             }
-            let others = names.iter().filter(|known| *known != name);
+            // Of names of one letter each is near to every other.
+            let others = names.iter().filter(|known| *known != name && name.len() > 1);
             let near = nearest(name, others.map(String::as_str))?;
             Some(format!("did you mean `{near}`?"))
         }

@@ -135,6 +135,14 @@ fn values_are_shown_as_tables_summaries_and_pictures() {
         shown.contains("GrpoTrainer after 2 steps, reward"),
         "{shown}"
     );
+    let report = terminal.shown("#{ steps: 3, run_dir: \"a folder of some length, as they are\", first_reward: 0.125, last: () }");
+    assert!(
+        report
+            .lines()
+            .any(|line| line.contains("first_reward") && line.contains("0.125")),
+        "{report}"
+    );
+    assert_eq!(report.lines().count(), 4);
     let reward = shown
         .lines()
         .find(|line| line.trim_start().starts_with("reward "))

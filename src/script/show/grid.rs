@@ -53,7 +53,9 @@ impl Grid {
             .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')))
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(u16::try_from(columns).unwrap_or(u16::MAX));
-        table.set_header(&self.header[..shown]);
+        if self.is_headed() {
+            table.set_header(&self.header[..shown]);
+        }
         for row in &self.rows {
             table.add_row(&row[..shown.min(row.len())]);
         }
@@ -72,6 +74,10 @@ impl Grid {
             text.push_str(&format!("\n{}", self.note));
         }
         text
+    }
+
+    fn is_headed(&self) -> bool {
+        self.header.iter().any(|name| !name.is_empty())
     }
 
     /// How many columns find room, at least one.
@@ -104,10 +110,11 @@ impl Grid {
             format!("<tr>{}</tr>", cells.collect::<String>())
         };
         let body: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
-        let mut html = format!(
-            "<table><thead>{}</thead><tbody>{body}</tbody></table>",
-            row(&self.header, "th")
-        );
+        let head = match self.is_headed() {
+            true => format!("<thead>{}</thead>", row(&self.header, "th")),
+            false => String::new(),
+        };
+        let mut html = format!("<table>{head}<tbody>{body}</tbody></table>");
         if !self.note.is_empty() {
             html.push_str(&format!("<p>{}</p>", escape(&self.note)));
         }
@@ -166,6 +173,14 @@ pub fn of_maps<'a>(
     Ok(grid)
 }
 
+/// A row for each key of a map.
+pub fn of_map(engine: &Engine, map: &Map) -> Answer<Grid> {
+    let rows = map
+        .iter()
+        .map(|(key, value)| Ok(vec![key.to_string(), cell(engine, value)?]));
+    Ok(Grid::new(&["", ""], rows.collect::<Answer<_>>()?))
+}
+
 /// A value as one short line.
 pub fn cell(engine: &Engine, value: &Dynamic) -> Answer<String> {
     if let Ok(number) = value.as_float() {
@@ -216,9 +231,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let texts = [0.0, 1.0, -0.25, 3.14159, 123456.7, 1e9, 2e-5, f64::NAN].map(short);
+        let texts = [0.0, 1.0, -0.25, 1.23456, 123456.7, 1e9, 2e-5, f64::NAN].map(short);
         let expected = [
-            "0", "1", "-0.25", "3.142", "123457", "1.000e9", "2.000e-5", "NaN",
+            "0", "1", "-0.25", "1.235", "123457", "1.000e9", "2.000e-5", "NaN",
         ];
         assert_eq!(texts, expected.map(String::from));
     }

@@ -51,6 +51,9 @@ const WIDEST_PLOT: usize = 100;
 /// Rows of a dataset that are shown.
 const FIRST_ROWS: usize = 5;
 
+/// A longer map is a table.
+const LONG_MAP: usize = 72;
+
 const LONGEST_DETAIL: usize = 60;
 
 /// A longer list is shown by its ends.
@@ -102,7 +105,14 @@ pub fn look(engine: &Engine, value: &Dynamic) -> Answer<Shown> {
             return Ok(Shown::Text(ends(engine, &list)?));
         }
     }
-    Ok(Shown::Text(debug(engine, value)?))
+    let text = debug(engine, value)?;
+    match value
+        .read_lock::<Map>()
+        .filter(|_| text.chars().count() > LONG_MAP)
+    {
+        Some(map) => Ok(Shown::Grid(String::new(), grid::of_map(engine, &map)?)),
+        None => Ok(Shown::Text(text)),
+    }
 }
 
 fn history(value: &Dynamic) -> Option<Vec<crate::train::Metrics>> {

@@ -27,7 +27,10 @@ const WIDTH: usize = 32;
 pub fn curves(history: &[Metrics]) -> Grid {
     let mut names: Vec<&str> = WATCHED.to_vec();
     let parts = history.last().into_iter().flat_map(|m| &m.values);
-    let is_part = |name: &&str| name.starts_with("rewards/") && name.ends_with("/mean");
+    // A reward that is the only one is the reward itself.
+    let is_part = |name: &&str| {
+        name.starts_with("rewards/") && name.ends_with("/mean") && *name != "rewards/reward/mean"
+    };
     names.splice(1..1, parts.map(|(name, _)| name.as_str()).filter(is_part));
     let rows = names.iter().filter_map(|name| {
         let values: Vec<f64> = history.iter().filter_map(|m| m.get(name)).collect();
