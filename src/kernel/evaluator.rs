@@ -2,7 +2,7 @@
 
 use super::output::Bundle;
 
-/// Evaluates cells. It writes through the [`super::Output`] that it was made with.
+/// Evaluates cells. It writes through the [`super::output::Output`] that it was made with.
 pub trait Evaluator {
     /// Runs a cell that counts: what it shows, if anything.
     ///
