@@ -9,7 +9,7 @@ use super::iopub::IoPub;
 use super::output::{Output, data};
 use super::stdin::Stdin;
 use super::wire::{Message, Wire};
-use super::zmtp::{Parts, Peer, Role, Socket};
+use super::zmtp::{LARGEST, Parts, Peer, Role, SMALL, Socket};
 use super::{Connection, parent};
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub fn run<E: Evaluator>(connection: &Connection, make: impl FnOnce(Output) -> E
     let stdin = Stdin::bind(connection.address(connection.stdin_port), wire.clone())?;
     let (reading, requests) = (wire.clone(), sender.clone());
     let take = move |peer: &Peer, parts: Parts| take(peer, parts, &reading, &requests);
-    let shell = router("shell", connection, connection.shell_port, take)?;
+    let shell = router("shell", connection, connection.shell_port, LARGEST, take)?;
     let control = Control {
         wire: wire.clone(),
         iopub: iopub.clone(),
@@ -56,9 +56,15 @@ pub fn run<E: Evaluator>(connection: &Connection, make: impl FnOnce(Output) -> E
         end: end.clone(),
     };
     let take = move |peer: &Peer, parts: Parts| control.take(peer, parts);
-    let control = router("control", connection, connection.control_port, take)?;
-    let echo = |peer: &Peer, parts: Parts| peer.send(&parts);
-    router("heartbeat", connection, connection.hb_port, echo)?;
+    let control = router(
+        "control",
+        connection,
+        connection.control_port,
+        LARGEST,
+        take,
+    )?;
+    let echo = |peer: &Peer, parts: Parts| peer.answer(&parts);
+    router("heartbeat", connection, connection.hb_port, SMALL, echo)?;
     let (orphaned, orphan_iopub) = (end.clone(), iopub.clone());
     parent::watch(move || orphaned.begin(&sender, &orphan_iopub));
     let output = Output::new(iopub.clone(), stdin);
@@ -86,9 +92,10 @@ fn router(
     name: &'static str,
     connection: &Connection,
     port: u16,
+    most: u64,
     take: impl Fn(&Peer, Parts) + Send + Sync + 'static,
 ) -> Result<Socket> {
-    let bound = Socket::bind(name, connection.address(port), Role::Router, take);
+    let bound = Socket::bind(name, connection.address(port), Role::Router, most, take);
     bound.map_err(Error::io(format!("{}:{port}", connection.ip)))
 }
 

@@ -1,7 +1,7 @@
 //! Questions of a running script to the person at the front end.
 
 use super::wire::{Message, Wire};
-use super::zmtp::{Parts, Role, Socket};
+use super::zmtp::{LARGEST, Parts, Role, Socket};
 use crate::error::{Error, Result};
 use crate::mlx::interrupt;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl Stdin {
             Ok(_) => {}
             Err(reason) => tracing::warn!("kernel, stdin: {reason}; dropped"),
         };
-        let socket = Socket::bind("stdin", address, Role::Router, answer);
+        let socket = Socket::bind("stdin", address, Role::Router, LARGEST, answer);
         Ok(Self {
             socket: socket.map_err(Error::io(format!("{}:{}", address.0, address.1)))?,
             wire,

@@ -2,8 +2,7 @@
 
 use crate::client::{Connection, Kernel};
 use serde_json::{Value, json};
-use std::io::Read;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -86,11 +85,39 @@ fn what_others_send_is_dropped() {
         let mut connection = Connection::open(port, "DEALER");
         let claim = [&[2][..], &(1u64 << 60).to_be_bytes()].concat();
         connection.stream.write_all(&claim).unwrap();
-        let mut rest = Vec::new();
-        // The kernel closes the connection; how, depends on what it has read.
-        let _ = connection.stream.read_to_end(&mut rest);
+        closed(connection);
     }
     assert_eq!(kernel.run("is_def_var(\"evil\")").value(), Some("false"));
+}
+
+/// Reads until the kernel closes the connection; how it does depends on what it has read.
+fn closed(mut connection: Connection) {
+    let patience = Some(Duration::from_secs(20));
+    connection.stream.set_read_timeout(patience).unwrap();
+    if let Err(error) = connection.stream.read_to_end(&mut Vec::new()) {
+        let is_late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        assert!(!is_late, "the kernel does not close the connection");
+    }
+}
+
+#[test]
+fn subscriptions_fill_no_memory() {
+    let mut kernel = Kernel::start();
+    let iopub = kernel.ports[2];
+    for (count, length) in [(100, 1 << 20), (1, 256), (65, 4)] {
+        let mut connection = Connection::open(iopub, "SUB");
+        for number in 0..count {
+            let topic = format!("{number:0>length$}");
+            let head = [&[2][..], &(topic.len() as u64 + 1).to_be_bytes(), &[1]].concat();
+            let bytes = [&head[..], topic.as_bytes()].concat();
+            // The kernel may have closed the connection already.
+            if connection.stream.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        closed(connection);
+    }
+    assert_eq!(kernel.run("20 + 22").value(), Some("42"));
 }
 
 #[test]
