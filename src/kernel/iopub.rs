@@ -102,6 +102,11 @@ impl IoPub {
         }
     }
 
+    /// The name of this kernel's session.
+    pub fn session(&self) -> &str {
+        self.wire.session()
+    }
+
     /// Sends the text that waits.
     pub fn flush(&self) {
         self.send_waiting(&mut self.waiting());

@@ -12,8 +12,10 @@ use super::wire::{Message, Wire};
 use super::zmtp::{LARGEST, Parts, Peer, Role, SMALL, Socket};
 use super::{Connection, parent};
 use crate::error::{Error, Result};
+use crate::mlx::interrupt;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -114,6 +116,11 @@ fn take(peer: &Peer, parts: Parts, wire: &Wire, requests: &Sender<Job>) {
 impl<E: Evaluator> Server<E> {
     fn serve(mut self) {
         loop {
+            // One that came when the last answer was on its way was meant for those that wait.
+            if interrupt::is_set() {
+                interrupt::clear();
+                self.doom_waiting();
+            }
             let doomed = self.doomed.pop_front();
             let is_doomed = doomed.is_some();
             let job = doomed.map_or_else(|| self.jobs.recv(), Ok);
@@ -135,9 +142,24 @@ impl<E: Evaluator> Server<E> {
     /// Works on a request; false if it is the last.
     fn work_on(&mut self, message: &Message, is_doomed: bool) -> bool {
         self.output.answer_to(message);
+        // One that comes after `busy` is meant for this request; nobody can mean it earlier.
+        interrupt::clear();
         self.output
             .send("status", &json!({"execution_state": "busy"}));
-        let mut goes_on = true;
+        let answer = AssertUnwindSafe(|| self.answer(message, is_doomed));
+        let goes_on = catch_unwind(answer).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied());
+            self.broke(message, text.unwrap_or("no message"));
+            true
+        });
+        self.output
+            .send("status", &json!({"execution_state": "idle"}));
+        goes_on
+    }
+
+    /// Answers a request; false if it is the last.
+    fn answer(&mut self, message: &Message, is_doomed: bool) -> bool {
         match message.kind() {
             "execute_request" if is_doomed => {
                 let content = json!({"status": "aborted", "execution_count": self.count});
@@ -163,18 +185,18 @@ impl<E: Evaluator> Server<E> {
                 self.output.send("comm_close", &content);
             }
             "shutdown_request" => {
-                self.reply(message, "shutdown_reply", shutdown(message));
-                goes_on = false;
+                let content = shutdown(message);
+                self.output.send("shutdown_reply", &content);
+                self.reply(message, "shutdown_reply", content);
+                return false;
             }
             // A later version of the protocol may ask for more.
             _ => {}
         }
-        self.output
-            .send("status", &json!({"execution_state": "idle"}));
-        goes_on
+        true
     }
 
-    /// Answers a request.
+    /// Sends the answer to a request.
     pub(super) fn reply(&self, message: &Message, kind: &str, content: Value) {
         let (to, parent) = (&message.identities, &message.header);
         self.shell.send(self.wire.write(to, kind, parent, &content));
