@@ -68,6 +68,12 @@ pub fn run<E: Evaluator>(connection: &Connection, make: impl FnOnce(Output) -> E
     let echo = |peer: &Peer, parts: Parts| peer.answer(&parts);
     router("heartbeat", connection, connection.hb_port, SMALL, echo)?;
     let (orphaned, orphan_iopub) = (end.clone(), iopub.clone());
+    let (signalled, signal_jobs, signal_iopub) = (end.clone(), sender.clone(), iopub.clone());
+    // Whoever ends a kernel by a signal waits for no cell.
+    let handler = move || signalled.begin(&signal_jobs, &signal_iopub);
+    if let Err(error) = ctrlc::set_handler(handler) {
+        tracing::warn!("kernel: signals cannot be caught: {error}");
+    }
     parent::watch(move || orphaned.begin(&sender, &orphan_iopub));
     let output = Output::new(iopub.clone(), stdin);
     let server = Server {

@@ -32,6 +32,16 @@ fn cells_errors_and_the_end() {
 }
 
 #[test]
+fn a_question_has_a_number() {
+    let mut kernel = Kernel::start();
+    assert_eq!(kernel.run("print?").reply["execution_count"], 1);
+    let error = kernel.run("missing").error();
+    assert!(error.contains("cell[2]"), "{error}");
+    let error = kernel.run(":time 1").error();
+    assert!(error.contains("timeit"), "{error}");
+}
+
+#[test]
 fn an_interrupt_keeps_the_state() {
     let mut kernel = Kernel::start();
     kernel.run("let turns = 0;");
