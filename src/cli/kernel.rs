@@ -41,18 +41,25 @@ impl Spec {
     }
 }
 
-/// Runs the command; the exit code.
-pub fn run(command: Kernel) -> i32 {
+/// Runs the command; the exit code. A device and a seed that `install` gets are those of the kernel.
+pub fn run(command: Kernel, device: Option<&str>, seed: Option<u64>) -> i32 {
     let done = match command {
-        Kernel::Install(spec) => installed(&spec),
+        Kernel::Install(spec) => installed(&spec, &settings(device, seed)),
         Kernel::Uninstall(spec) => uninstalled(&spec),
         Kernel::Run { connection } => serve(&connection),
     };
     done.map_or_else(|error| report(&error), |()| SUCCESS)
 }
 
-fn installed(spec: &Spec) -> Result<()> {
-    let folder = spec::install(&spec.place(), &spec.name)?;
+/// The arguments that say so.
+fn settings(device: Option<&str>, seed: Option<u64>) -> Vec<String> {
+    let device = device.map(|device| format!("--device={device}"));
+    let seed = seed.map(|seed| format!("--seed={seed}"));
+    device.into_iter().chain(seed).collect()
+}
+
+fn installed(spec: &Spec, settings: &[String]) -> Result<()> {
+    let folder = spec::install(&spec.place(), &spec.name, settings)?;
     print(&format!("kernel `{}`: {}", spec.name, folder.display()));
     Ok(())
 }

@@ -111,7 +111,9 @@ pub fn main() -> i32 {
         command.error(ErrorKind::ArgumentConflict, message).exit();
     }
     start_log(args.verbose);
-    catch_signals();
+    if !is_kernel(args.command.as_ref()) {
+        catch_signals();
+    }
     // One thread owns the engine, the scope and MLX.
     let worker = std::thread::Builder::new()
         .name("session".into())
@@ -152,7 +154,9 @@ fn dispatch(args: Args) -> i32 {
         (Some(Command::Check { files }), _) => check(&files),
         (Some(Command::Doc { name }), _) => doc(name.as_deref()),
         #[cfg(feature = "kernel")]
-        (Some(Command::Kernel(command)), _) => kernel::run(command),
+        (Some(Command::Kernel(command)), _) => {
+            kernel::run(command, args.device.as_deref(), args.seed)
+        }
         (Some(Command::Doctor), _) => match doctor::report() {
             Ok(text) => {
                 print(&text);
@@ -255,6 +259,15 @@ fn fail(failure: &Failure) -> i32 {
 fn report(error: &crate::Error) -> i32 {
     eprintln!("error: {error}");
     SCRIPT_ERROR
+}
+
+/// Whether a notebook is served: the kernel ends at a signal, and does that in its own order.
+fn is_kernel(command: Option<&Command>) -> bool {
+    match command {
+        #[cfg(feature = "kernel")]
+        Some(Command::Kernel(kernel::Kernel::Run { .. })) => true,
+        _ => false,
+    }
 }
 
 /// The first Ctrl-C asks the script to stop; the third one, if nothing happens, ends the program.

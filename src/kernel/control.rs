@@ -68,6 +68,10 @@ impl Control {
         let answer = self.answer(&message);
         if let Some((kind, content)) = &answer {
             let to = &message.identities;
+            // All front ends are to know of the end.
+            if *kind == "shutdown_reply" {
+                self.iopub.send(kind, &message.header, content);
+            }
             peer.send(&self.wire.write(to, kind, &message.header, content));
         }
         self.iopub.status("idle", &message.header);

@@ -9,6 +9,8 @@ pub trait Evaluator {
     /// # Errors
     /// Those of the cell.
     fn cell(&mut self, code: &str) -> Result<Option<Bundle>, Fault>;
+    /// Takes a number for what counts and is not evaluated, such as a question.
+    fn pass(&mut self, code: &str);
     /// Evaluates what does not count: a silent request, an expression of the front end.
     ///
     /// # Errors
@@ -40,4 +42,15 @@ pub struct Fault {
     pub message: String,
     /// The lines that the prompt shows, in colours.
     pub traceback: Vec<String>,
+}
+
+impl Fault {
+    /// An error without a place in a text.
+    pub fn new(name: &'static str, message: String) -> Self {
+        Self {
+            name,
+            traceback: vec![format!("error: {message}")],
+            message,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Running a cell.
 
+use super::commands;
 use super::evaluator::{Evaluator, Fault};
 use super::output::{Bundle, data};
 use super::server::Server;
@@ -21,13 +22,19 @@ impl<E: Evaluator> Server<E> {
             let content = json!({"code": code, "execution_count": self.count});
             self.output.send("execute_input", &content);
         }
-        let result = match self.evaluator.about(code) {
-            Some(answer) if !silent => self.explain(answer),
-            _ if counts => self.evaluator.cell(code),
-            _ => self.evaluator.aside(code),
+        let result = match self.unevaluated(code).filter(|_| !silent) {
+            Some(answer) => {
+                if counts {
+                    self.evaluator.pass(code);
+                }
+                answer.map(|bundle| {
+                    self.output.display(&bundle);
+                    None
+                })
+            }
+            None if counts => self.evaluator.cell(code),
+            None => self.evaluator.aside(code),
         };
-        // One that came too late for this cell is not meant for the next.
-        interrupt::clear();
         let content = match result {
             Ok(bundle) => {
                 if counts {
@@ -50,6 +57,11 @@ impl<E: Evaluator> Server<E> {
                 with(content, "status", "error".into())
             }
         };
+        // One that came too late for this cell was meant for those that wait.
+        if interrupt::is_set() {
+            interrupt::clear();
+            self.doom_waiting();
+        }
         let content = with(content, "execution_count", self.count.into());
         self.reply(message, "execute_reply", content);
     }
@@ -64,15 +76,35 @@ impl<E: Evaluator> Server<E> {
         self.output.send("execute_result", &content);
     }
 
-    /// What there is to read about a name stands in the cell like a value.
-    fn explain(&self, answer: Result<String, String>) -> Result<Option<Bundle>, Fault> {
-        let text = answer.map_err(|message| Fault {
-            name: "NameError",
-            traceback: vec![format!("error: {message}")],
-            message,
-        })?;
-        self.output.display(&vec![("text/plain", text)]);
-        Ok(None)
+    /// What a cell comes to that is no program: a question, a command. What there is to read about
+    /// a name stands in the cell like a value.
+    fn unevaluated(&self, code: &str) -> Option<Result<Bundle, Fault>> {
+        if let Some(message) = commands::wrong(code, &self.evaluator) {
+            return Some(Err(Fault::new("CommandError", message)));
+        }
+        let answer = self.evaluator.about(code)?;
+        let answer = answer.map_err(|message| Fault::new("NameError", message));
+        Some(answer.map(|text| vec![("text/plain", text)]))
+    }
+
+    /// The answer to a request that ended in a panic: it must not end the kernel.
+    pub(super) fn broke(&mut self, message: &Message, panic: &str) {
+        let Some(kind) = message.kind().strip_suffix("_request") else {
+            return;
+        };
+        let fault = Fault::new("InternalError", format!("a bug of mlx-repl: {panic}"));
+        let mut content = error(&fault);
+        if kind == "execute" {
+            if message.flag("stop_on_error", true) {
+                self.doom_waiting();
+            }
+            if !message.flag("silent", false) {
+                self.output.send("error", &content);
+            }
+            content = with(content, "execution_count", self.count.into());
+        }
+        let content = with(content, "status", "error".into());
+        self.reply(message, &format!("{kind}_reply"), content);
     }
 
     /// Values that the front end wants to know, each with its own error.
@@ -82,10 +114,12 @@ impl<E: Evaluator> Server<E> {
         };
         let mut values = Map::new();
         for (name, expression) in wanted {
-            let value = match self
-                .evaluator
-                .aside(expression.as_str().unwrap_or_default())
-            {
+            let expression = expression.as_str().unwrap_or_default();
+            let value = match interrupt::is_set() {
+                true => Err(Fault::new("Interrupted", "interrupted".into())),
+                false => self.evaluator.aside(expression),
+            };
+            let value = match value {
                 Ok(bundle) => {
                     let bundle = bundle.unwrap_or_default();
                     json!({"status": "ok", "data": data(&bundle), "metadata": {}})

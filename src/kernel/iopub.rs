@@ -4,7 +4,7 @@
 //! a second, when it is much, and before anything else is sent, so that the order is kept.
 
 use super::wire::Wire;
-use super::zmtp::{Peer, Role, Socket};
+use super::zmtp::{Peer, Role, SMALL, Socket};
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -51,10 +51,10 @@ impl IoPub {
             if let Some(topic) = peer.subscribe(&message) {
                 let content = json!({"subscription": String::from_utf8_lossy(&topic)});
                 let to = vec![topic];
-                peer.send(&signing.write(&to, "iopub_welcome", &Value::Null, &content));
+                peer.answer(&signing.write(&to, "iopub_welcome", &Value::Null, &content));
             }
         };
-        let socket = Socket::bind("iopub", address, Role::Publisher, welcome);
+        let socket = Socket::bind("iopub", address, Role::Publisher, SMALL, welcome);
         let iopub = Arc::new(Self {
             socket: socket.map_err(Error::io(format!("{}:{}", address.0, address.1)))?,
             wire,
@@ -100,6 +100,11 @@ impl IoPub {
         if waiting.text.len() >= ENOUGH {
             self.send_waiting(&mut waiting);
         }
+    }
+
+    /// The name of this kernel's session.
+    pub fn session(&self) -> &str {
+        self.wire.session()
     }
 
     /// Sends the text that waits.

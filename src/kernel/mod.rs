@@ -3,6 +3,7 @@
 //! The thread that calls [`run`] owns the session and works on one request after another. Sockets have
 //! threads of their own, which hand on plain data: requests through a channel, an interrupt as a flag.
 
+mod commands;
 mod connection;
 mod control;
 mod cursor;

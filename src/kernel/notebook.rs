@@ -17,9 +17,10 @@ pub struct Notebook {
 impl Notebook {
     /// An empty session.
     pub fn new(output: Output) -> Self {
-        Self {
-            session: Session::new(host(&output)),
-        }
+        let mut session = Session::new(host(&output));
+        // The server does it before it says that it works.
+        session.clears_interrupts = false;
+        Self { session }
     }
 }
 
@@ -31,7 +32,7 @@ fn host(output: &Output) -> Host {
     let out = output.clone();
     host.write = Rc::new(move |text| out.write(Stream::Out, text));
     let out = output.clone();
-    host.input = Rc::new(move |prompt| out.ask(prompt).map(Some));
+    host.input = Rc::new(move |prompt| out.ask(prompt));
     let out = output.clone();
     host.display = Rc::new(move |value, shown| out.display(&bundle(value, shown)));
     let out = output.clone();
@@ -49,6 +50,10 @@ impl Evaluator for Notebook {
         Ok(shown(&outcome))
     }
 
+    fn pass(&mut self, code: &str) {
+        self.session.next_cell(code);
+    }
+
     fn aside(&mut self, code: &str) -> Result<Option<Bundle>, Fault> {
         let outcome = self.session.aside(code).map_err(fault)?;
         Ok(shown(&outcome))
@@ -63,6 +68,9 @@ impl Evaluator for Notebook {
     }
 
     fn completeness(&self, code: &str) -> Completeness {
+        if session::asked(code).is_some() || code.trim_start().starts_with([':', '%']) {
+            return Completeness::Complete;
+        }
         match session::completeness(self.session.engine(), code) {
             session::Completeness::Complete => Completeness::Complete,
             session::Completeness::Incomplete => Completeness::Incomplete,

@@ -75,7 +75,8 @@ impl Output {
     pub fn live(&self) -> Live {
         self.0.displays.set(self.0.displays.get() + 1);
         Live {
-            id: format!("live-{}", self.0.displays.get()),
+            // A notebook that is run again may keep pictures of an earlier kernel.
+            id: format!("{}-live-{}", self.0.iopub.session(), self.0.displays.get()),
             shown: false,
             output: self.clone(),
         }
@@ -86,11 +87,11 @@ impl Output {
         self.send("clear_output", &json!({"wait": wait}));
     }
 
-    /// Asks for a line.
+    /// Asks for a line; `None` is the end of input.
     ///
     /// # Errors
     /// [`crate::Error::Interrupted`]; a front end that takes no input.
-    pub fn ask(&self, prompt: &str) -> Result<String> {
+    pub fn ask(&self, prompt: &str) -> Result<Option<String>> {
         let request = self.0.request.borrow();
         if !request.may_ask {
             return Err(nobody());

@@ -9,11 +9,13 @@ use super::iopub::IoPub;
 use super::output::{Output, data};
 use super::stdin::Stdin;
 use super::wire::{Message, Wire};
-use super::zmtp::{Parts, Peer, Role, Socket};
+use super::zmtp::{LARGEST, Parts, Peer, Role, SMALL, Socket};
 use super::{Connection, parent};
 use crate::error::{Error, Result};
+use crate::mlx::interrupt;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -48,7 +50,7 @@ pub fn run<E: Evaluator>(connection: &Connection, make: impl FnOnce(Output) -> E
     let stdin = Stdin::bind(connection.address(connection.stdin_port), wire.clone())?;
     let (reading, requests) = (wire.clone(), sender.clone());
     let take = move |peer: &Peer, parts: Parts| take(peer, parts, &reading, &requests);
-    let shell = router("shell", connection, connection.shell_port, take)?;
+    let shell = router("shell", connection, connection.shell_port, LARGEST, take)?;
     let control = Control {
         wire: wire.clone(),
         iopub: iopub.clone(),
@@ -56,10 +58,22 @@ pub fn run<E: Evaluator>(connection: &Connection, make: impl FnOnce(Output) -> E
         end: end.clone(),
     };
     let take = move |peer: &Peer, parts: Parts| control.take(peer, parts);
-    let control = router("control", connection, connection.control_port, take)?;
-    let echo = |peer: &Peer, parts: Parts| peer.send(&parts);
-    router("heartbeat", connection, connection.hb_port, echo)?;
+    let control = router(
+        "control",
+        connection,
+        connection.control_port,
+        LARGEST,
+        take,
+    )?;
+    let echo = |peer: &Peer, parts: Parts| peer.answer(&parts);
+    router("heartbeat", connection, connection.hb_port, SMALL, echo)?;
     let (orphaned, orphan_iopub) = (end.clone(), iopub.clone());
+    let (signalled, signal_jobs, signal_iopub) = (end.clone(), sender.clone(), iopub.clone());
+    // Whoever ends a kernel by a signal waits for no cell.
+    let handler = move || signalled.begin(&signal_jobs, &signal_iopub);
+    if let Err(error) = ctrlc::set_handler(handler) {
+        tracing::warn!("kernel: signals cannot be caught: {error}");
+    }
     parent::watch(move || orphaned.begin(&sender, &orphan_iopub));
     let output = Output::new(iopub.clone(), stdin);
     let server = Server {
@@ -86,9 +100,10 @@ fn router(
     name: &'static str,
     connection: &Connection,
     port: u16,
+    most: u64,
     take: impl Fn(&Peer, Parts) + Send + Sync + 'static,
 ) -> Result<Socket> {
-    let bound = Socket::bind(name, connection.address(port), Role::Router, take);
+    let bound = Socket::bind(name, connection.address(port), Role::Router, most, take);
     bound.map_err(Error::io(format!("{}:{port}", connection.ip)))
 }
 
@@ -107,6 +122,11 @@ fn take(peer: &Peer, parts: Parts, wire: &Wire, requests: &Sender<Job>) {
 impl<E: Evaluator> Server<E> {
     fn serve(mut self) {
         loop {
+            // One that came when the last answer was on its way was meant for those that wait.
+            if interrupt::is_set() {
+                interrupt::clear();
+                self.doom_waiting();
+            }
             let doomed = self.doomed.pop_front();
             let is_doomed = doomed.is_some();
             let job = doomed.map_or_else(|| self.jobs.recv(), Ok);
@@ -128,9 +148,24 @@ impl<E: Evaluator> Server<E> {
     /// Works on a request; false if it is the last.
     fn work_on(&mut self, message: &Message, is_doomed: bool) -> bool {
         self.output.answer_to(message);
+        // One that comes after `busy` is meant for this request; nobody can mean it earlier.
+        interrupt::clear();
         self.output
             .send("status", &json!({"execution_state": "busy"}));
-        let mut goes_on = true;
+        let answer = AssertUnwindSafe(|| self.answer(message, is_doomed));
+        let goes_on = catch_unwind(answer).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied());
+            self.broke(message, text.unwrap_or("no message"));
+            true
+        });
+        self.output
+            .send("status", &json!({"execution_state": "idle"}));
+        goes_on
+    }
+
+    /// Answers a request; false if it is the last.
+    fn answer(&mut self, message: &Message, is_doomed: bool) -> bool {
         match message.kind() {
             "execute_request" if is_doomed => {
                 let content = json!({"status": "aborted", "execution_count": self.count});
@@ -156,18 +191,18 @@ impl<E: Evaluator> Server<E> {
                 self.output.send("comm_close", &content);
             }
             "shutdown_request" => {
-                self.reply(message, "shutdown_reply", shutdown(message));
-                goes_on = false;
+                let content = shutdown(message);
+                self.output.send("shutdown_reply", &content);
+                self.reply(message, "shutdown_reply", content);
+                return false;
             }
             // A later version of the protocol may ask for more.
             _ => {}
         }
-        self.output
-            .send("status", &json!({"execution_state": "idle"}));
-        goes_on
+        true
     }
 
-    /// Answers a request.
+    /// Sends the answer to a request.
     pub(super) fn reply(&self, message: &Message, kind: &str, content: Value) {
         let (to, parent) = (&message.identities, &message.header);
         self.shell.send(self.wire.write(to, kind, parent, &content));

@@ -54,15 +54,15 @@ fn user_data() -> Result<PathBuf> {
     Ok(data.join("jupyter"))
 }
 
-/// Writes the description of this program as a kernel; its folder.
+/// Writes the description of this program, with these arguments, as a kernel; its folder.
 ///
 /// # Errors
 /// A name that Jupyter would not find; a folder that cannot be written.
-pub fn install(place: &Place, name: &str) -> Result<PathBuf> {
+pub fn install(place: &Place, name: &str, settings: &[String]) -> Result<PathBuf> {
     let folder = place.folder(name)?;
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let program = env::current_exe().map_err(Error::io(NAME))?;
-    let description = format!("{:#}\n", description(&program, name));
+    let description = format!("{:#}\n", description(&program, name, settings));
     for (file, text) in [
         ("kernel.json", description.as_str()),
         ("logo-svg.svg", LOGO),
@@ -73,13 +73,16 @@ pub fn install(place: &Place, name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn description(program: &Path, name: &str) -> Value {
+fn description(program: &Path, name: &str, settings: &[String]) -> Value {
     let shown = match name {
         NAME => "mlx-repl (Rhai)".to_string(),
         other => format!("mlx-repl (Rhai), {other}"),
     };
+    let mut argv = vec![program.display().to_string()];
+    argv.extend_from_slice(settings);
+    argv.extend(["kernel", "run", "-f", "{connection_file}"].map(String::from));
     json!({
-        "argv": [program.display().to_string(), "kernel", "run", "-f", "{connection_file}"],
+        "argv": argv,
         "display_name": shown,
         "language": "rhai",
         // A signal would reach this program's children too.
@@ -98,7 +101,8 @@ pub fn uninstall(place: &Place, name: &str) -> Result<PathBuf> {
     let file = folder.join("kernel.json");
     let text = std::fs::read_to_string(&file).map_err(Error::io(&file))?;
     let found: Value = serde_json::from_str(&text).unwrap_or_default();
-    if found["language"] != "rhai" || found["argv"][1] != "kernel" {
+    let words = found["argv"].as_array().map_or(&[][..], Vec::as_slice);
+    if found["language"] != "rhai" || !words.contains(&"kernel".into()) {
         return Err(Error::file(
             &file,
             "not a kernel of mlx-repl; nothing was removed",
@@ -124,9 +128,12 @@ mod tests {
 
     #[test]
     fn the_description_starts_this_program() {
-        let found = description(Path::new("/bin/mlx-repl"), NAME);
+        let found = description(Path::new("/bin/mlx-repl"), NAME, &[]);
         assert_eq!(found["argv"][0], "/bin/mlx-repl");
         assert_eq!(found["argv"][4], "{connection_file}");
         assert_eq!(found["interrupt_mode"], "message");
+        let cpu = description(Path::new("/bin/mlx-repl"), NAME, &["--device=cpu".into()]);
+        assert_eq!(cpu["argv"][1], "--device=cpu");
+        assert_eq!(cpu["argv"][2], "kernel");
     }
 }

@@ -1,7 +1,7 @@
 //! Questions of a running script to the person at the front end.
 
 use super::wire::{Message, Wire};
-use super::zmtp::{Parts, Role, Socket};
+use super::zmtp::{LARGEST, Parts, Role, Socket};
 use crate::error::{Error, Result};
 use crate::mlx::interrupt;
 use serde_json::{Value, json};
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// How often the interrupt flag is looked at while nobody answers.
 const POLL: Duration = Duration::from_millis(20);
+
+/// What a front end sends for the end of input.
+const END: &str = "\x04";
 
 /// The socket over which is asked.
 pub struct Stdin {
@@ -35,7 +38,7 @@ impl Stdin {
             Ok(_) => {}
             Err(reason) => tracing::warn!("kernel, stdin: {reason}; dropped"),
         };
-        let socket = Socket::bind("stdin", address, Role::Router, answer);
+        let socket = Socket::bind("stdin", address, Role::Router, LARGEST, answer);
         Ok(Self {
             socket: socket.map_err(Error::io(format!("{}:{}", address.0, address.1)))?,
             wire,
@@ -43,11 +46,11 @@ impl Stdin {
         })
     }
 
-    /// Asks the front end that sent a request, and waits for the line.
+    /// Asks the front end that sent a request, and waits for the line; `None` is the end of input.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; a front end that is not there.
-    pub fn ask(&self, prompt: &str, to: &Parts, parent: &Value) -> Result<String> {
+    pub fn ask(&self, prompt: &str, to: &Parts, parent: &Value) -> Result<Option<String>> {
         let (sender, answers) = channel();
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         let content = json!({"prompt": prompt, "password": false});
@@ -58,8 +61,13 @@ impl Stdin {
         loop {
             interrupt::check()?;
             match answers.recv_timeout(POLL) {
-                Ok(line) => return Ok(line),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(line) => return Ok((line != END).then_some(line)),
+                // A front end that was closed will not answer.
+                Err(RecvTimeoutError::Timeout) => {
+                    if !to.first().is_some_and(|peer| self.socket.has(peer)) {
+                        return Err(gone());
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return Err(nobody()),
             }
         }
@@ -69,6 +77,10 @@ impl Stdin {
 /// There is no front end that could answer.
 pub fn nobody() -> Error {
     Error::Unsupported("there is nobody here to ask: this front end takes no input".into())
+}
+
+fn gone() -> Error {
+    Error::Unsupported("there is nobody here to ask any more: the front end has gone".into())
 }
 
 fn answer(message: &Message, waiting: &Asked) {

@@ -61,6 +61,11 @@ impl Wire {
         }
     }
 
+    /// The name of this session, which no other has.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
     /// The message in parts that came over a socket, or why there is none.
     pub fn read(&self, mut parts: Parts) -> Result<Message, String> {
         let delimiter = parts.iter().position(|part| part == DELIMITER);
@@ -101,7 +106,8 @@ impl Wire {
             "msg_id": format!("{}_{number}", self.session),
             "session": self.session,
             "username": "kernel",
-            "date": Timestamp::now().to_string(),
+            // Python reads six decimals, and no other number of them in its older versions.
+            "date": format!("{:.6}", Timestamp::now()),
             "msg_type": kind,
             "version": PROTOCOL,
         });

@@ -48,6 +48,7 @@ impl Session {
         let fresh = Self::new(host);
         let old = std::mem::replace(self, fresh);
         (self.cells, self.sources, self.screen) = (old.cells, old.sources, old.screen);
+        (self.asides, self.clears_interrupts) = (old.asides, old.clears_interrupts);
     }
 
     /// Statistics of an expression's value.
@@ -62,7 +63,7 @@ impl Session {
     }
 
     /// The next cell's name; it has this text.
-    pub(super) fn next_cell(&mut self, source: &str) -> String {
+    pub fn next_cell(&mut self, source: &str) -> String {
         self.cells += 1;
         let name = cell_name(self.cells);
         self.sources.insert(name.clone(), source.to_string());

@@ -6,9 +6,6 @@ use crate::tensor::dtype;
 use crate::tensor::grid::grid;
 use rhai::Dynamic;
 
-/// Where the source of an aside is said to be.
-const ASIDE: &str = "request";
-
 /// Pixels of a picture's width, where a picture is made of pixels.
 const WIDTH: usize = 640;
 
@@ -18,10 +15,13 @@ impl Session {
     /// # Errors
     /// Those of the source.
     pub fn aside(&mut self, source: &str) -> Result<Outcome, Failure> {
-        let value = self.eval(ASIDE, source)?;
+        // A function of an earlier one keeps its source.
+        self.asides += 1;
+        let name = format!("request[{}]", self.asides);
+        let value = self.eval(&name, source)?;
         let shown = match value.is_unit() {
             true => None,
-            false => Some(self.show(ASIDE, &value)?),
+            false => Some(self.show(&name, &value)?),
         };
         Ok(Outcome { value, shown })
     }

@@ -48,6 +48,10 @@ pub struct Session {
     loaded: Vec<files::Loaded>,
     /// Where values are shown.
     pub screen: Screen,
+    /// Whether an interrupt that came before an evaluation is forgotten; who does that for itself says no.
+    pub clears_interrupts: bool,
+    /// How many texts were evaluated that are no cells.
+    asides: usize,
     /// Where each function of a cell or script was defined last.
     homes: HashMap<String, String>,
     /// Made when somebody asks, forgotten when a function or a module comes.
@@ -73,6 +77,8 @@ impl Session {
             cells: 0,
             loaded: Vec::new(),
             screen: Screen::default(),
+            clears_interrupts: true,
+            asides: 0,
             homes: HashMap::new(),
             index: RefCell::default(),
         };
@@ -150,7 +156,9 @@ impl Session {
 
     /// The same, where hidden variables stay in their places.
     fn eval_kept(&mut self, name: &str, source: &str) -> Result<Dynamic, Failure> {
-        interrupt::clear();
+        if self.clears_interrupts {
+            interrupt::clear();
+        }
         tracing::debug!(name, bytes = source.len(), "evaluate");
         self.sources.insert(name.to_string(), source.to_string());
         self.remember_script(name, source);

@@ -18,7 +18,8 @@ pub fn root() -> PathBuf {
 
 /// A kernel that runs, and connections to it.
 pub struct Kernel {
-    pub child: Child,
+    child: Running,
+    key: String,
     pub ports: Vec<u16>,
     pub shell: Connection,
     pub control: Connection,
@@ -66,8 +67,12 @@ impl Answer {
 }
 
 impl Kernel {
-    /// Starts a kernel, as Jupyter does.
+    /// Starts a kernel, as Jupyter does. Another program may take a port before the kernel does.
     pub fn start() -> Self {
+        (0..3).find_map(|_| Self::try_start()).expect("a kernel")
+    }
+
+    fn try_start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let listeners: Vec<TcpListener> = (0..5)
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
@@ -76,8 +81,9 @@ impl Kernel {
         let ports: Vec<u16> = listeners.iter().map(port).collect();
         drop(listeners);
         let file = folder.path().join("connection.json");
+        let key = format!("{KEY}, {}", folder.path().display());
         let connection = json!({
-            "ip": "127.0.0.1", "transport": "tcp", "key": KEY, "signature_scheme": "hmac-sha256",
+            "ip": "127.0.0.1", "transport": "tcp", "key": key, "signature_scheme": "hmac-sha256",
             "shell_port": ports[0], "control_port": ports[1], "iopub_port": ports[2],
             "stdin_port": ports[3], "hb_port": ports[4],
         });
@@ -86,36 +92,49 @@ impl Kernel {
             .args(["kernel", "run", "-f"])
             .arg(&file)
             .current_dir(root())
+            .env("JPY_PARENT_PID", std::process::id().to_string())
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
+        let mut child = Running(child);
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", ports[4])).is_err() {
+            if child.0.try_wait().unwrap().is_some() {
+                return None;
+            }
+            assert!(start.elapsed() < PATIENCE, "the kernel does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let mut iopub = Connection::open(ports[2], "SUB");
         iopub.send(&[b"\x01".to_vec()]);
         let welcome = iopub.receive();
         assert!(welcome.iter().any(|part| find(part, b"iopub_welcome")));
-        Self {
+        Some(Self {
             child,
+            key,
             shell: Connection::open(ports[0], "DEALER"),
             control: Connection::open(ports[1], "DEALER"),
             iopub,
             ports,
             sent: 0,
             _folder: folder,
-        }
+        })
     }
 
     /// Sends a request on the shell socket; its number.
     pub fn request(&mut self, kind: &str, content: &Value) -> String {
-        let (id, parts) = self.message(kind, content, KEY);
+        let key = self.key.clone();
+        let (id, parts) = self.message(kind, content, &key);
         self.shell.send(&parts);
         id
     }
 
     /// Sends a request on the control socket, and gives the answer.
     pub fn command(&mut self, kind: &str, content: &Value) -> Value {
-        let (id, parts) = self.message(kind, content, KEY);
+        let key = self.key.clone();
+        let (id, parts) = self.message(kind, content, &key);
         self.control.send(&parts);
-        let (parent, _, content) = read(&self.control.receive());
+        let (parent, _, content) = read(&self.control.receive(), &self.key);
         assert_eq!(parent, id);
         content
     }
@@ -151,7 +170,7 @@ impl Kernel {
     pub fn answer(&mut self, id: &str) -> Answer {
         let mut answer = Answer::default();
         loop {
-            let (parent, kind, content) = read(&self.iopub.receive());
+            let (parent, kind, content) = read(&self.iopub.receive(), &self.key);
             if parent != id {
                 continue;
             }
@@ -161,7 +180,7 @@ impl Kernel {
                 _ => answer.published.push((kind, content)),
             }
         }
-        let (parent, _, content) = read(&self.shell.receive());
+        let (parent, _, content) = read(&self.shell.receive(), &self.key);
         assert_eq!(parent, id);
         answer.reply = content;
         answer
@@ -171,7 +190,7 @@ impl Kernel {
     pub fn ends(&mut self) -> bool {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
                 return status.success();
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -180,10 +199,13 @@ impl Kernel {
     }
 }
 
-impl Drop for Kernel {
+/// A program that ends with its test.
+struct Running(Child);
+
+impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -201,10 +223,10 @@ fn sign(key: &str, body: &[Vec<u8>]) -> String {
 }
 
 /// What a message answers, its kind and its content; with a signature that holds.
-fn read(parts: &[Vec<u8>]) -> (String, String, Value) {
+fn read(parts: &[Vec<u8>], key: &str) -> (String, String, Value) {
     let at = parts.iter().position(|part| part == b"<IDS|MSG>").unwrap();
     let body = &parts[at + 2..at + 6];
-    assert_eq!(String::from_utf8_lossy(&parts[at + 1]), sign(KEY, body));
+    assert_eq!(String::from_utf8_lossy(&parts[at + 1]), sign(key, body));
     let parse = |part: &[u8]| -> Value { serde_json::from_slice(part).unwrap() };
     let (header, parent) = (parse(&body[0]), parse(&body[1]));
     let text = |value: &Value| value.as_str().unwrap_or_default().to_string();

@@ -51,7 +51,7 @@ def main():
         ran.metadata.pop("widgets", None)
         PATH.write_text(json.dumps(ran, indent=1, ensure_ascii=False) + "\n")
         return
-    for number, (before, now) in enumerate(zip(outputs(kept), outputs(ran))):
+    for number, (before, now) in enumerate(zip(outputs(kept), outputs(ran), strict=True)):
         assert before == now, f"cell {number}:\nkept {before}\nnow  {now}"
     assert len(kept.cells) == len(ran.cells)
     print(f"{len(outputs(ran))} cells show what they showed")

@@ -2,8 +2,7 @@
 
 use crate::client::{Connection, Kernel};
 use serde_json::{Value, json};
-use std::io::Read;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -30,6 +29,16 @@ fn cells_errors_and_the_end() {
     let reply = kernel.command("shutdown_request", &json!({"restart": false}));
     assert_eq!(reply, json!({"status": "ok", "restart": false}));
     assert!(kernel.ends(), "the kernel goes on");
+}
+
+#[test]
+fn a_question_has_a_number() {
+    let mut kernel = Kernel::start();
+    assert_eq!(kernel.run("print?").reply["execution_count"], 1);
+    let error = kernel.run("missing").error();
+    assert!(error.contains("cell[2]"), "{error}");
+    let error = kernel.run(":time 1").error();
+    assert!(error.contains("timeit"), "{error}");
 }
 
 #[test]
@@ -86,11 +95,40 @@ fn what_others_send_is_dropped() {
         let mut connection = Connection::open(port, "DEALER");
         let claim = [&[2][..], &(1u64 << 60).to_be_bytes()].concat();
         connection.stream.write_all(&claim).unwrap();
-        let mut rest = Vec::new();
-        // The kernel closes the connection; how, depends on what it has read.
-        let _ = connection.stream.read_to_end(&mut rest);
+        closed(connection);
     }
     assert_eq!(kernel.run("is_def_var(\"evil\")").value(), Some("false"));
+}
+
+/// Reads until the kernel closes the connection; how it does depends on what it has read.
+fn closed(mut connection: Connection) {
+    let patience = Some(Duration::from_secs(20));
+    connection.stream.set_read_timeout(patience).unwrap();
+    if let Err(error) = connection.stream.read_to_end(&mut Vec::new()) {
+        let is_late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        assert!(!is_late, "the kernel does not close the connection");
+    }
+}
+
+#[test]
+fn subscriptions_fill_no_memory() {
+    let mut kernel = Kernel::start();
+    let iopub = kernel.ports[2];
+    for (count, length) in [(100, 1 << 20), (1, 256), (65, 4)] {
+        let mut connection = Connection::open(iopub, "SUB");
+        for number in 0..count {
+            let digits = number.to_string();
+            let topic = "0".repeat(length - digits.len()) + &digits;
+            let head = [&[2][..], &(topic.len() as u64 + 1).to_be_bytes(), &[1]].concat();
+            let bytes = [&head[..], topic.as_bytes()].concat();
+            // The kernel may have closed the connection already.
+            if connection.stream.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        closed(connection);
+    }
+    assert_eq!(kernel.run("20 + 22").value(), Some("42"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Parts;
 use std::io::{Error, ErrorKind, Read, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const MORE: u8 = 1;
 const LONG: u8 = 2;
@@ -9,6 +10,14 @@ const COMMAND: u8 = 4;
 
 /// No message of a notebook is as large as this, and nobody may fill the memory.
 pub const LARGEST: u64 = 64 << 20;
+/// Heartbeats and subscriptions are shorter.
+pub const SMALL: u64 = 64 << 10;
+/// What a peer says of itself is shorter still.
+pub const SMALLEST: u64 = 4 << 10;
+/// Bytes of one socket that were read and not looked at: a signature comes with a whole message.
+const MOST_UNREAD: usize = 256 << 20;
+/// So many bytes are read before they are counted.
+const CHUNK: u64 = 64 << 10;
 /// A message of a notebook has fewer than ten parts.
 const MOST_PARTS: usize = 1024;
 
@@ -19,17 +28,52 @@ pub enum Traffic {
     Command { name: Vec<u8>, body: Vec<u8> },
 }
 
+/// Room for a message until it is done with, out of what a socket has for all its peers.
+pub struct Room<'a> {
+    most: u64,
+    unread: &'a AtomicUsize,
+    taken: usize,
+}
+
+impl<'a> Room<'a> {
+    /// Room for so many bytes at most.
+    pub fn new(most: u64, unread: &'a AtomicUsize) -> Self {
+        Self {
+            most,
+            unread,
+            taken: 0,
+        }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        self.taken += bytes;
+        match self.unread.fetch_add(bytes, Ordering::SeqCst) + bytes > MOST_UNREAD {
+            true => Err(malformed("too many unfinished messages")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.unread.fetch_sub(self.taken, Ordering::SeqCst);
+    }
+}
+
 /// The next message, whole, or the next command.
 ///
 /// # Errors
 /// The end of the connection; bytes that are not of this protocol, or too many of them.
-pub fn read(from: &mut impl Read) -> Result<Traffic> {
+pub fn read(from: &mut impl Read, room: &mut Room) -> Result<Traffic> {
     let mut parts = Vec::new();
-    let mut left = LARGEST;
+    let mut left = room.most;
     loop {
         let [flags] = bytes(from)?;
         if flags & !(MORE | LONG | COMMAND) != 0 {
             return Err(malformed("a frame with unknown flags"));
+        }
+        if flags & COMMAND != 0 && (flags & MORE != 0 || !parts.is_empty()) {
+            return Err(malformed("a command inside of a message"));
         }
         let length = match flags & LONG {
             0 => u64::from(bytes::<1>(from)?[0]),
@@ -39,7 +83,7 @@ pub fn read(from: &mut impl Read) -> Result<Traffic> {
             return Err(malformed("a message that is too large"));
         }
         left -= length;
-        let body = body(from, length)?;
+        let body = body(from, length, room)?;
         if flags & COMMAND != 0 {
             return command(body);
         }
@@ -82,11 +126,16 @@ pub fn bytes<const N: usize>(from: &mut impl Read) -> Result<[u8; N]> {
 }
 
 /// The body of a frame. Memory is taken as bytes come, not as they are announced.
-fn body(from: &mut impl Read, length: u64) -> Result<Vec<u8>> {
+fn body(from: &mut impl Read, length: u64, room: &mut Room) -> Result<Vec<u8>> {
     let mut body = Vec::new();
-    from.take(length).read_to_end(&mut body)?;
-    if body.len() as u64 != length {
-        return Err(ErrorKind::UnexpectedEof.into());
+    let mut left = length;
+    while left > 0 {
+        let read = from.take(left.min(CHUNK)).read_to_end(&mut body)?;
+        if read == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        room.take(read)?;
+        left -= read as u64;
     }
     Ok(body)
 }
@@ -119,6 +168,10 @@ fn push(out: &mut Vec<u8>, flags: u8, body: &[u8]) {
 mod tests {
     use super::*;
 
+    fn read(from: &mut &[u8]) -> Result<Traffic> {
+        super::read(from, &mut Room::new(LARGEST, &AtomicUsize::new(0)))
+    }
+
     #[test]
     fn what_is_written_is_read() {
         let parts = vec![vec![], b"short".to_vec(), vec![7; 300]];
@@ -148,8 +201,32 @@ mod tests {
     }
 
     #[test]
+    fn room_is_given_back() {
+        let unread = AtomicUsize::new(0);
+        let wire = message(&[vec![7; 300]]);
+        let mut room = Room::new(SMALL, &unread);
+        assert!(super::read(&mut wire.as_slice(), &mut room).is_ok());
+        assert_eq!(unread.load(Ordering::SeqCst), 300);
+        drop(room);
+        assert_eq!(unread.load(Ordering::SeqCst), 0);
+        let mut narrow = Room::new(299, &unread);
+        assert!(super::read(&mut wire.as_slice(), &mut narrow).is_err());
+        let crowded = AtomicUsize::new(MOST_UNREAD - 299);
+        let mut room = Room::new(SMALL, &crowded);
+        assert!(super::read(&mut wire.as_slice(), &mut room).is_err());
+        drop(room);
+        assert_eq!(crowded.load(Ordering::SeqCst), MOST_UNREAD - 299);
+    }
+
+    #[test]
     fn other_bytes_are_refused() {
-        for wire in [&b"GET / HTTP/1.1\r\n"[..], &[COMMAND, 0], &[COMMAND, 1, 9]] {
+        for wire in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            &[COMMAND, 0],
+            &[COMMAND, 1, 9],
+            &[COMMAND | MORE, 1, 0],
+            &[MORE, 0, COMMAND, 1, 0],
+        ] {
             let error = read(&mut &*wire).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{wire:?}");
         }

@@ -1,7 +1,8 @@
 //! The beginning of a connection: both sides greet and say what kind of socket they are.
 
-use super::frames::{self, Traffic, bytes, malformed};
+use super::frames::{self, Room, SMALLEST, Traffic, bytes, malformed};
 use std::io::{Read, Result, Write};
+use std::sync::atomic::AtomicUsize;
 
 /// Signature, version 3.0, the mechanism `NULL`; a server in that it binds changes nothing.
 const GREETING: [u8; 64] = {
@@ -17,6 +18,9 @@ const GREETING: [u8; 64] = {
     }
     greeting
 };
+
+/// A longer identity is none in ZeroMQ either.
+const LONGEST: usize = 255;
 
 /// Greets a peer; the identity that it gives itself, if it does.
 ///
@@ -36,7 +40,7 @@ pub fn shake(stream: &mut (impl Read + Write), socket_type: &str) -> Result<Opti
     let mut properties = Vec::new();
     property(&mut properties, "Socket-Type", socket_type.as_bytes());
     stream.write_all(&frames::command_bytes("READY", &properties))?;
-    match frames::read(stream)? {
+    match frames::read(stream, &mut Room::new(SMALLEST, &AtomicUsize::new(0)))? {
         Traffic::Command { name, body } if name == b"READY" => identity(&body),
         _ => Err(malformed("no READY after the greeting")),
     }
@@ -58,6 +62,12 @@ fn identity(mut properties: &[u8]) -> Result<Option<Vec<u8>>> {
         let length = u32::from_be_bytes(bytes(&mut properties)?);
         let value = split(&mut properties, length as usize)?;
         if name.eq_ignore_ascii_case(b"Identity") && !value.is_empty() {
+            // Names that begin with 0 are given, not chosen.
+            if value.len() > LONGEST || value[0] == 0 {
+                return Err(malformed(
+                    "an identity that is too long or not the peer's to choose",
+                ));
+            }
             found = Some(value.to_vec());
         }
     }
@@ -85,6 +95,11 @@ mod tests {
         property(&mut properties, "identity", b"me");
         assert_eq!(identity(&properties).unwrap(), Some(b"me".to_vec()));
         assert!(identity(&properties[..properties.len() - 1]).is_err());
+        for bad in [&b"\0me"[..], &[b'x'; 256]] {
+            let mut properties = Vec::new();
+            property(&mut properties, "Identity", bad);
+            assert!(identity(&properties).is_err());
+        }
     }
 
     #[test]

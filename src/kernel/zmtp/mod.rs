@@ -9,6 +9,7 @@ mod handshake;
 mod peer;
 mod socket;
 
+pub use frames::{LARGEST, SMALL};
 pub use peer::Peer;
 pub use socket::{Role, Socket};
 

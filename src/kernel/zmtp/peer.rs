@@ -11,6 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Bytes that may wait for a peer that does not read; then it is given up.
 const MOST_WAITING: usize = 256 << 20;
 
+/// Bytes beyond which answers that anybody may ask for are not added to those that wait.
+const MUCH_WAITING: usize = 1 << 20;
+/// A front end wants everything, or a few topics.
+const MOST_TOPICS: usize = 64;
+const LONGEST_TOPIC: usize = 255;
+
 /// Somebody at the other end of a socket.
 #[derive(Clone)]
 pub struct Peer {
@@ -49,6 +55,18 @@ impl Peer {
         self.send_bytes(Arc::new(frames::message(parts)));
     }
 
+    /// Answers what needs no signature, unless the peer asks and does not read.
+    pub fn answer(&self, parts: &[Vec<u8>]) {
+        self.answer_bytes(frames::message(parts));
+    }
+
+    /// The same with what was made into bytes already.
+    pub(super) fn answer_bytes(&self, bytes: Vec<u8>) {
+        if self.waiting.load(Ordering::SeqCst) <= MUCH_WAITING {
+            self.send_bytes(Arc::new(bytes));
+        }
+    }
+
     /// Sends what was made into bytes already.
     pub(super) fn send_bytes(&self, bytes: Arc<Vec<u8>>) {
         let before = self.waiting.fetch_add(bytes.len(), Ordering::SeqCst);
@@ -74,11 +92,16 @@ impl Peer {
     }
 
     /// Takes up a subscription or its end: a sign and the beginning of a topic. The topic, if it is
-    /// a new one.
+    /// a new one. A peer that wants too many must leave.
     pub fn subscribe(&self, message: &Parts) -> Option<Vec<u8>> {
         let (sign, topic) = message.first()?.split_first()?;
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         match sign {
+            1 if topics.iter().any(|known| known == topic) => None,
+            1 if topics.len() == MOST_TOPICS || topic.len() > LONGEST_TOPIC => {
+                self.leave();
+                None
+            }
             1 => {
                 topics.push(topic.to_vec());
                 Some(topic.to_vec())

@@ -1,6 +1,6 @@
 //! A bound socket and those who have connected to it.
 
-use super::frames::{self, Traffic};
+use super::frames::{self, Room, Traffic};
 use super::handshake::shake;
 use super::peer::Peer;
 use super::{Parts, frames::malformed};
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const MOST_PEERS: usize = 256;
 /// How long a stranger may take to greet.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// More than this is not sent back after a `PING`; the protocol says so.
+const LONGEST_CONTEXT: usize = 16;
 
 /// What a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,10 @@ struct Shared {
     peers: Mutex<Vec<Peer>>,
     /// Connections, those that have not greeted included.
     open: AtomicUsize,
+    /// Bytes of a message, at most.
+    most: u64,
+    /// Bytes of messages that are not read to their end.
+    unread: AtomicUsize,
     next: AtomicU32,
     on_message: Box<OnMessage>,
 }
@@ -44,8 +50,8 @@ struct Shared {
 type OnMessage = dyn Fn(&Peer, Parts) + Send + Sync;
 
 impl Socket {
-    /// Binds, and calls `on_message` on the thread of the peer that sends. Subscriptions are
-    /// messages too.
+    /// Binds, and calls `on_message` on the thread of the peer that sends, for messages of so many
+    /// bytes at most. Subscriptions are messages too.
     ///
     /// # Errors
     /// Those of the operating system: an address that is not ours or in use.
@@ -53,6 +59,7 @@ impl Socket {
         name: &'static str,
         address: impl ToSocketAddrs,
         role: Role,
+        most: u64,
         on_message: impl Fn(&Peer, Parts) + Send + Sync + 'static,
     ) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
@@ -61,6 +68,8 @@ impl Socket {
             role,
             peers: Mutex::default(),
             open: AtomicUsize::new(0),
+            most,
+            unread: AtomicUsize::new(0),
             next: AtomicU32::new(1),
             on_message: Box::new(on_message),
         });
@@ -78,6 +87,12 @@ impl Socket {
         let peers = self.shared.peers();
         let peer = peers.iter().rev().find(|peer| peer.identity == identity);
         peer.map(|peer| peer.send(&parts)).is_some()
+    }
+
+    /// Whether the peer of an identity is there.
+    pub fn has(&self, identity: &[u8]) -> bool {
+        let peers = self.shared.peers();
+        peers.iter().any(|peer| peer.identity == identity)
     }
 
     /// Sends to all who want what begins with the first part.
@@ -109,6 +124,22 @@ impl Shared {
     }
 }
 
+/// A connection that counts, until it is forgotten.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::SeqCst);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 fn thread(run: impl FnOnce() + Send + 'static) -> Result<()> {
     let builder = std::thread::Builder::new().name("kernel-read".into());
     builder.spawn(run).map(drop)
@@ -117,14 +148,14 @@ fn thread(run: impl FnOnce() + Send + 'static) -> Result<()> {
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         let served = stream.and_then(|stream| {
-            if shared.open.load(Ordering::SeqCst) >= MOST_PEERS {
+            // Counted here: its thread may start late.
+            let open = Open::new(shared);
+            if shared.open.load(Ordering::SeqCst) > MOST_PEERS {
                 return Err(malformed("too many peers"));
             }
-            let shared = shared.clone();
             thread(move || {
-                shared.open.fetch_add(1, Ordering::SeqCst);
-                let served = serve(stream, &shared);
-                shared.open.fetch_sub(1, Ordering::SeqCst);
+                let shared = &open.0;
+                let served = serve(stream, shared);
                 match served.map_err(|error| (error.kind(), error)) {
                     // The usual ends of a connection.
                     Ok(())
@@ -170,13 +201,17 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
 
 fn converse(from: &mut BufReader<TcpStream>, peer: &Peer, shared: &Shared) -> Result<()> {
     loop {
-        match frames::read(from)? {
+        // Given back when the message is done with.
+        let mut room = Room::new(shared.most, &shared.unread);
+        match frames::read(from, &mut room)? {
             Traffic::Message(parts) => (shared.on_message)(peer, parts),
             Traffic::Command { name, body } => match (name.as_slice(), shared.role) {
                 // Two bytes say how long to wait; the rest is to be sent back.
                 (b"PING", _) => {
-                    let pong = frames::command_bytes("PONG", body.get(2..).unwrap_or_default());
-                    peer.send_bytes(Arc::new(pong));
+                    let context = body.get(2..).unwrap_or_default();
+                    if context.len() <= LONGEST_CONTEXT {
+                        peer.answer_bytes(frames::command_bytes("PONG", context));
+                    }
                 }
                 (b"SUBSCRIBE", Role::Publisher) => {
                     (shared.on_message)(peer, vec![[&[1], &body[..]].concat()]);
