@@ -9,7 +9,7 @@ mod shell;
 use crate::mlx::{device, interrupt, random};
 use crate::repl;
 use crate::script::docs::Index;
-use crate::script::{Host, Screen, explain};
+use crate::script::{Host, explain};
 use crate::session::{Failure, Kind, Session};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -187,6 +187,7 @@ fn host(args: Vec<String>) -> Host {
     host.download = Rc::new(repl::download);
     host.write = Rc::new(write);
     host.input = Rc::new(repl::input);
+    host.display = Rc::new(|_, shown| print(&shown.to_text(&repl::screen())));
     host.args = args;
     host
 }
@@ -208,7 +209,7 @@ fn evaluate(expression: &str) -> i32 {
     match Session::new(host(Vec::new())).cell(expression) {
         Ok(outcome) => {
             if let Some(shown) = outcome.shown {
-                print(&shown.to_text(&Screen::default()));
+                print(&shown.to_text(&repl::screen()));
             }
             SUCCESS
         }

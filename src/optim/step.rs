@@ -2,7 +2,7 @@
 
 use super::rule::{Adafactor, Rule};
 use crate::error::Result;
-use crate::mlx::Array;
+use crate::mlx::{self, Array};
 use mlx_rs::ops;
 
 fn number(x: f64) -> Array {
@@ -34,6 +34,16 @@ fn minus(param: &Array, step: &Array, lr: f64) -> Result<Array> {
 /// `a / (sqrt(square) + eps)`.
 fn over_root(a: &Array, square: &Array, eps: f64) -> Result<Array> {
     Ok(a.divide(square.sqrt()?.add(number(eps))?)?)
+}
+
+/// Arrays of so many bytes are computed at once, so that what they were computed from can go.
+const LARGE: usize = 64 << 20;
+
+fn compute_large(a: &Array) -> Result<()> {
+    match a.nbytes() >= LARGE {
+        true => mlx::eval([a]),
+        false => Ok(()),
+    }
 }
 
 impl Rule {
@@ -138,8 +148,11 @@ impl Rule {
         } else {
             grad = decayed(&grad, &param, weight_decay)?;
         }
+        // A moment at a time: of a large matrix the old and the new values of all three would be much.
         state[0] = blend(&state[0], &grad, beta1)?;
+        compute_large(&state[0])?;
         state[1] = blend(&state[1], &grad.square()?, beta2)?;
+        compute_large(&state[1])?;
         let correct = |beta: f64| match bias_correction {
             true => 1.0 - beta.powf(count as f64),
             false => 1.0,

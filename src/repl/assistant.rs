@@ -67,6 +67,13 @@ fn is_command(text: &str) -> bool {
     text.starts_with([':', '%', '!'])
 }
 
+/// The Rhai behind a command that evaluates it, which may take several lines.
+fn timed(text: &str) -> Option<&str> {
+    let command = text.trim_start().strip_prefix([':', '%'])?;
+    let names = ["timeit ", "time ", "summ "];
+    names.iter().find_map(|name| command.strip_prefix(name))
+}
+
 impl Validator for Assistant {
     fn validate(&self, ctx: &mut ValidationContext) -> Result<ValidationResult> {
         let text = ctx.input();
@@ -74,11 +81,12 @@ impl Validator for Assistant {
         let sends = text
             .rsplit_once('\n')
             .is_some_and(|(_, last)| last.trim().is_empty());
-        if is_command(text.trim_start()) || asked(text).is_some() || sends {
+        let rhai = timed(text).unwrap_or(text);
+        if is_command(rhai.trim_start()) || asked(text).is_some() || sends {
             return Ok(ValidationResult::Valid(None));
         }
         let session = self.session.borrow();
-        Ok(match completeness(session.engine(), text) {
+        Ok(match completeness(session.engine(), rhai) {
             Completeness::Incomplete => ValidationResult::Incomplete,
             _ => ValidationResult::Valid(None),
         })

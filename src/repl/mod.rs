@@ -103,7 +103,7 @@ pub fn run(session: Session, greet: bool) -> crate::Result<()> {
 }
 
 /// The terminal as it is now: it may have been made wider since the last input.
-fn screen() -> Screen {
+pub fn screen() -> Screen {
     let size = console::Term::stdout().size_checked();
     Screen {
         columns: size.map_or(80, |(_, columns)| usize::from(columns)),
