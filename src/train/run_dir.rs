@@ -33,6 +33,16 @@ impl RunDir {
         };
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir_all(&checkpoints).map_err(Error::io(&path))?;
+        let held = fs::read_dir(&checkpoints).map_err(Error::io(&path))?;
+        let mut held = held
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        if step == 0 && held.any(|name| is_step(&name)) {
+            let folder = path.display();
+            tracing::warn!(
+                "{folder} held an earlier run, which this one replaces; `run_dir` names another"
+            );
+        }
         clear_leftovers(&checkpoints, is_step)?;
         clear_leftovers(&path, |name| FILES.contains(&name))?;
         let mut run = Self {
