@@ -3,10 +3,9 @@
 //! Rhai has them too. For every item it tries the ways in which a function may take one, and each
 //! try that fails looks through all that is registered; here the way that serves is kept.
 
+use super::error::Answer;
 use rhai::plugin::*;
 use rhai::{Array as List, Dynamic, EvalAltResult, FnPtr, INT, Module, NativeCallContext};
-
-type Answer<T> = Result<T, Box<EvalAltResult>>;
 
 /// Adds the functions.
 pub fn register(global: &mut Module) {

@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome, Session};
 use crate::script::{Screen, Shown, Tensor, escape};
-use crate::tensor::dtype;
+use crate::tensor::display::form;
 use crate::tensor::grid::grid;
 use rhai::Dynamic;
 
@@ -65,11 +65,9 @@ fn tensor_table(tensor: &Tensor) -> Option<String> {
         format!("<tr>{}</tr>", cells.collect::<String>())
     };
     let rows: String = rows.into_iter().map(row).collect();
-    let shape: Vec<String> = array.shape().iter().map(i32::to_string).collect();
-    let kind = dtype::name(array.dtype());
-    let caption = format!("shape [{}], {kind}", shape.join(", "));
     Some(format!(
-        "<table><tbody>{rows}</tbody></table>\n<p>{caption}</p>"
+        "<table><tbody>{rows}</tbody></table>\n<p>{}</p>",
+        form(array)
     ))
 }
 

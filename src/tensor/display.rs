@@ -32,12 +32,12 @@ pub fn show(a: &Array) -> Result<String> {
     };
     let mut text = String::new();
     layout.write_axis(&mut text, a.shape(), 0, &mut cells.iter());
-    let shape: Vec<String> = a.shape().iter().map(i32::to_string).collect();
-    Ok(format!(
-        "{text}\nshape [{}], {}",
-        shape.join(", "),
-        dtype::name(a.dtype())
-    ))
+    Ok(format!("{text}\n{}", form(a)))
+}
+
+/// Shape and element type: `shape [2, 3], float32`.
+pub fn form(a: &Array) -> String {
+    format!("shape {:?}, {}", a.shape(), dtype::name(a.dtype()))
 }
 
 fn number(a: &Array) -> Result<String> {

@@ -11,6 +11,7 @@ mod signature;
 pub use call::Call;
 pub use reply::{Reply, tensor};
 pub use signature::Spec;
+pub(super) use signature::split_params;
 
 use super::error::At;
 use super::tensor::Tensor;

@@ -52,12 +52,12 @@ impl Spec {
 }
 
 /// Cuts at the commas that stand outside of brackets.
-fn split_params(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+pub(in crate::script) fn split_params(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0usize, 0, Vec::new());
     for (at, c) in list.char_indices() {
         match c {
             '[' | '(' => depth += 1,
-            ']' | ')' => depth -= 1,
+            ']' | ')' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
                 parts.push(list[start..at].trim());
                 start = at + 1;

@@ -1,6 +1,7 @@
 //! What completion and hints ask of the index: members, parameters, settings.
 
 use super::{Entry, Index, Place};
+use crate::script::bind::split_params;
 
 /// The settings of each function that reads some, a line each: its name, then the keys.
 ///
@@ -74,7 +75,7 @@ impl Entry {
             return Vec::new();
         };
         let list = rest.rsplit_once(" -> ").map_or(rest, |(list, _)| list);
-        split(list.strip_suffix(')').unwrap_or(list))
+        split_params(list.strip_suffix(')').unwrap_or(list))
     }
 
     /// What is left of a call behind so many arguments, and behind the one that has begun.
@@ -96,23 +97,4 @@ impl Entry {
 
 fn name_of(param: &str) -> &str {
     param.split([':', '=']).next().unwrap_or(param).trim()
-}
-
-/// Cuts a list of parameters at the commas outside of brackets.
-fn split(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut parts) = (0usize, 0, Vec::new());
-    for (at, c) in list.char_indices() {
-        match c {
-            '(' | '[' => depth += 1,
-            ')' | ']' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(list[start..at].trim());
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    let last = list[start..].trim();
-    parts.extend((!last.is_empty()).then_some(last));
-    parts
 }

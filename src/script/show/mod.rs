@@ -123,8 +123,7 @@ fn history(value: &Dynamic) -> Option<Vec<crate::train::Metrics>> {
 /// A value in a few words: its shape, its size, or itself where it is short.
 pub fn detail(engine: &Engine, value: &Dynamic) -> String {
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        let shape: Vec<String> = tensor.0.shape().iter().map(i32::to_string).collect();
-        return format!("[{}] {}", shape.join(", "), dtype::name(tensor.0.dtype()));
+        return format!("{:?} {}", tensor.0.shape(), dtype::name(tensor.0.dtype()));
     }
     if let Some(list) = value.read_lock::<List>() {
         return format!("{} items", list.len());

@@ -8,7 +8,7 @@ use crate::plot::sparkline;
 use crate::script::error::{Answer, raise};
 use crate::script::lists;
 use crate::script::tensor::Tensor;
-use crate::tensor::dtype;
+use crate::tensor::display::form;
 use rhai::{Array as List, Dynamic, Engine, Position};
 
 /// Bars of the histogram.
@@ -39,13 +39,7 @@ fn list_of_numbers(value: &Dynamic) -> Option<Tensor> {
 
 fn of_tensor(tensor: &Tensor) -> Result<Shown, Error> {
     let array = &tensor.0;
-    let shape: Vec<String> = array.shape().iter().map(i32::to_string).collect();
-    let caption = format!(
-        "shape [{}], {}, {} bytes",
-        shape.join(", "),
-        dtype::name(array.dtype()),
-        array.nbytes()
-    );
+    let caption = format!("{}, {} bytes", form(array), array.nbytes());
     let all = values::floats(&array.as_dtype(crate::mlx::Dtype::Float32)?)?;
     let finite: Vec<f64> = all.iter().copied().filter(|x| x.is_finite()).collect();
     let (Some(low), Some(high)) = (
