@@ -13,8 +13,9 @@ use crate::script::{Host, explain};
 use crate::session::{Failure, Kind, Session};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// What the program answers to whoever started it.
@@ -64,7 +65,7 @@ enum Command {
         /// Run it again whenever it, or a script that it imports, has changed
         #[arg(short, long)]
         watch: bool,
-        /// The script
+        /// The script; - is standard input
         file: PathBuf,
         /// What the script gets as the list `args`
         #[arg(last = true)]
@@ -104,7 +105,7 @@ enum Command {
 /// Runs the program; its exit code.
 pub fn main() -> i32 {
     device::prepare();
-    let args = Args::parse();
+    let args = Args::parse_from(with_run(std::env::args_os().collect()));
     if args.expression.is_some() && args.command.is_some() {
         let message = "`-e EXPR` stands alone, without a subcommand";
         let mut command = Args::command();
@@ -127,6 +128,15 @@ pub fn main() -> i32 {
             SCRIPT_ERROR
         }
     }
+}
+
+/// The words of the command line; `FILE.rhai` as the first of them means `run FILE.rhai`.
+fn with_run(mut words: Vec<OsString>) -> Vec<OsString> {
+    let is_script = |word: &OsString| Path::new(word).extension().is_some_and(|e| e == "rhai");
+    if words.get(1).is_some_and(is_script) {
+        words.insert(1, "run".into());
+    }
+    words
 }
 
 fn dispatch(args: Args) -> i32 {
@@ -188,20 +198,34 @@ fn host(args: Vec<String>) -> Host {
     host.write = Rc::new(write);
     host.input = Rc::new(repl::input);
     host.display = Rc::new(|_, shown| print(&shown.to_text(&repl::screen())));
+    host.tell = Rc::new(tell);
     host.args = args;
     host
+}
+
+/// Sentences, broken where they do not fit into a terminal.
+fn tell(text: &str) {
+    match std::io::stdout().is_terminal() {
+        true => print(&repl::wrapped(text, repl::screen().columns)),
+        false => print(text),
+    }
 }
 
 fn print(text: &str) {
     write(&format!("{text}\n"));
 }
 
-/// A closed pipe, as of `| head`, ends the program quietly.
+/// A closed pipe, as of `| head`, ends the program quietly; a full disk does not.
 fn write(text: &str) {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if written.is_err() {
-        std::process::exit(SUCCESS);
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(SUCCESS),
+        Err(error) => {
+            eprintln!("error: standard output: {error}");
+            std::process::exit(SCRIPT_ERROR)
+        }
     }
 }
 
@@ -222,7 +246,7 @@ fn doc(name: Option<&str>) -> i32 {
     let index = Index::new(session.engine());
     match name.map_or_else(|| Ok(index.overview()), |name| explain(&index, name)) {
         Ok(text) => {
-            print(&text);
+            tell(&text);
             SUCCESS
         }
         Err(error) => report(&error),
@@ -250,7 +274,7 @@ fn check(files: &[PathBuf]) -> i32 {
 }
 
 fn fail(failure: &Failure) -> i32 {
-    eprintln!("{}", failure.shown(repl::colours(&std::io::stderr())));
+    eprintln!("{}", repl::error_text(failure, &repl::error_screen()));
     match failure.kind {
         Kind::Interrupted => INTERRUPTED,
         _ => SCRIPT_ERROR,

@@ -2,7 +2,7 @@
 
 use super::{INTERRUPTED, SCRIPT_ERROR, SUCCESS, fail, host, report};
 use crate::mlx::interrupt;
-use crate::repl;
+use crate::repl::{self, Opening};
 use crate::session::Session;
 use std::path::Path;
 use std::time::Duration;
@@ -33,11 +33,10 @@ pub fn then_prompt(file: &Path, args: Vec<String>) -> i32 {
         Err(code) => return code,
     };
     let mut session = Session::new(host(args));
-    if let Err(failure) = session.eval(&file.display().to_string(), &source) {
-        fail(&failure);
-        interrupt::clear();
-    }
-    repl::run(session, false).map_or_else(|error| report(&error), |()| SUCCESS)
+    let result = session.eval(&file.display().to_string(), &source);
+    interrupt::clear();
+    let opening = Opening::Script(result.map(|_| ()));
+    repl::run(session, opening).map_or_else(|error| report(&error), |()| SUCCESS)
 }
 
 /// Runs a script each time in a session of its own, until Ctrl-C comes while it waits for a change.
@@ -78,11 +77,16 @@ pub fn prompt(no_init: bool) -> i32 {
             Err(_) => eprintln!("(--no-init starts without it)"),
         }
     }
-    repl::run(session, true).map_or_else(|error| report(&error), |()| SUCCESS)
+    repl::run(session, Opening::Greeting).map_or_else(|error| report(&error), |()| SUCCESS)
 }
 
+/// The text of a script; `-` is standard input.
 fn read(file: &Path) -> Result<String, i32> {
-    std::fs::read_to_string(file).map_err(|error| {
+    let text = match file == Path::new("-") {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(file),
+    };
+    text.map_err(|error| {
         eprintln!("error: {}: {error}", file.display());
         SCRIPT_ERROR
     })

@@ -6,7 +6,7 @@ use super::evaluator::{Completeness, Evaluator, Fault};
 use super::iopub::Stream;
 use super::output::{Bundle, Output};
 use crate::script::Host;
-use crate::session::{self, Failure, Kind, Outcome, Session, bundle};
+use crate::session::{self, Failure, Kind, Outcome, Session, bundle, coloured};
 use std::rc::Rc;
 
 /// A session whose output goes to a notebook.
@@ -92,7 +92,10 @@ fn fault(failure: Failure) -> Fault {
             Kind::Interrupted => "Interrupted",
             Kind::Bug => "InternalError",
         },
-        traceback: failure.shown(true).lines().map(String::from).collect(),
+        traceback: coloured(&failure.rendered)
+            .lines()
+            .map(String::from)
+            .collect(),
         message: failure.message,
     }
 }

@@ -16,8 +16,9 @@ mod text;
 pub use grid::Grid;
 pub use histogram::Histogram;
 pub use series::Series;
-pub use sparkline::sparkline;
+pub use sparkline::{bars, sparkline};
 pub use terminal::Screen;
+pub use text::fit;
 
 /// A picture: what it shows, and the words around it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -30,9 +30,26 @@ pub fn sparkline(values: &[f64], width: usize) -> String {
     means.into_iter().take(width).map(level).collect()
 }
 
+/// Counts as bars from 0, such as `▁▂ █`: one character each, and nothing for 0.
+pub fn bars(counts: &[usize]) -> String {
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let bar = |count: &usize| match (count * LEVELS.len()).div_ceil(most.max(1)) {
+        0 => ' ',
+        level => LEVELS[level - 1],
+    };
+    counts.iter().map(bar).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::sparkline;
+    use super::{bars, sparkline};
+
+    #[test]
+    fn bars_begin_at_zero() {
+        assert_eq!(bars(&[0, 1, 4, 8]), " ▁▄█");
+        assert_eq!(bars(&[3, 3]), "██");
+        assert_eq!(bars(&[0, 0]), "  ");
+    }
 
     #[test]
     fn a_line_of_text_rises_and_has_gaps() {

@@ -11,8 +11,6 @@ use rustyline::{CompletionType, Config, Editor};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What the user entered.
 pub enum Line {
@@ -27,8 +25,7 @@ pub enum Line {
 pub struct LineEditor {
     editor: Editor<Assistant, FileHistory>,
     history: Option<PathBuf>,
-    /// Raised by the key that asks for a text editor.
-    elsewhere: Arc<AtomicBool>,
+    ended: keys::Ended,
 }
 
 impl LineEditor {
@@ -44,7 +41,7 @@ impl LineEditor {
             .build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
         editor.set_helper(Some(Assistant::new(session, commands)));
-        let elsewhere = keys::bind(&mut editor);
+        let ended = keys::bind(&mut editor);
         let history = state_file("history");
         if let Some(path) = &history {
             // There is none before the first session.
@@ -53,7 +50,7 @@ impl LineEditor {
         Ok(Self {
             editor,
             history,
-            elsewhere,
+            ended,
         })
     }
 
@@ -72,7 +69,8 @@ impl LineEditor {
         loop {
             let read = self.editor.readline_with_initial(&PROMPT, (&initial, ""));
             match read {
-                Ok(text) if self.elsewhere.swap(false, Relaxed) => {
+                Ok(_) if self.ended.by_interrupt() => return Ok(Line::Interrupted),
+                Ok(text) if self.ended.for_editor() => {
                     initial = self.or_last(&text);
                     match elsewhere::edit(&initial) {
                         Ok(edited) => initial = edited,

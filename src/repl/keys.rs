@@ -1,4 +1,5 @@
-//! Keys beyond rustyline's own: search by prefix, a new line, and a text editor.
+//! Keys beyond rustyline's own: search by prefix, a new line, a text editor, and Ctrl-C that leaves no
+//! hint behind.
 
 use rustyline::{
     Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, Helper, KeyCode,
@@ -7,8 +8,27 @@ use rustyline::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
-/// Binds the keys; the flag is raised where a text editor is asked for.
-pub fn bind<H: Helper, I: History>(editor: &mut Editor<H, I>) -> Arc<AtomicBool> {
+/// Why a line has ended, if not by Enter. Each is lowered by whoever reads it.
+#[derive(Clone, Default)]
+pub struct Ended {
+    /// A text editor is asked for.
+    elsewhere: Arc<AtomicBool>,
+    /// Ctrl-C.
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Ended {
+    pub fn for_editor(&self) -> bool {
+        self.elsewhere.swap(false, Relaxed)
+    }
+
+    pub fn by_interrupt(&self) -> bool {
+        self.interrupted.swap(false, Relaxed)
+    }
+}
+
+/// Binds the keys.
+pub fn bind<H: Helper, I: History>(editor: &mut Editor<H, I>) -> Ended {
     let recall = Arc::new(AtomicU8::new(Recall::NONE));
     for key in [KeyCode::Up, KeyCode::Down] {
         let handler = Recall(recall.clone(), Some(key));
@@ -16,10 +36,12 @@ pub fn bind<H: Helper, I: History>(editor: &mut Editor<H, I>) -> Arc<AtomicBool>
     }
     bind_to(editor, Event::Any, Recall(recall, None));
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
-    let wanted = Arc::new(AtomicBool::new(false));
+    let ended = Ended::default();
     let keys = vec![KeyEvent::ctrl('X'), KeyEvent::ctrl('E')];
-    bind_to(editor, Event::KeySeq(keys), Elsewhere(wanted.clone()));
-    wanted
+    bind_to(editor, Event::KeySeq(keys), Ends(ended.elsewhere.clone()));
+    let key = KeyEvent::ctrl('C').into();
+    bind_to(editor, key, Ends(ended.interrupted.clone()));
+    ended
 }
 
 fn bind_to<H: Helper, I: History>(
@@ -67,10 +89,11 @@ impl ConditionalEventHandler for Recall {
     }
 }
 
-/// Ends the line as it is, for the text editor.
-struct Elsewhere(Arc<AtomicBool>);
+/// Ends the line as it is, and raises a flag. rustyline's own way to end at Ctrl-C leaves the hint on
+/// the screen.
+struct Ends(Arc<AtomicBool>);
 
-impl ConditionalEventHandler for Elsewhere {
+impl ConditionalEventHandler for Ends {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
         self.0.store(true, Relaxed);
         Some(Cmd::AcceptLine)

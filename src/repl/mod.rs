@@ -10,16 +10,18 @@ mod input;
 mod keys;
 mod progress;
 mod prompt;
+mod wrap;
 
 pub use commands::{COMMANDS, Command};
 pub use download::download;
 pub use input::input;
 pub use progress::observer;
 pub use prompt::{Prompt, Say, Then};
+pub use wrap::{error_text, wrapped};
 
 use crate::mlx::interrupt;
 use crate::script::Screen;
-use crate::session::Session;
+use crate::session::{Failure, Session};
 use editor::{Line, LineEditor};
 use std::cell::RefCell;
 use std::io::IsTerminal;
@@ -39,11 +41,18 @@ enum Next {
     Edit(String),
 }
 
+/// What comes before the first prompt.
+pub enum Opening {
+    Greeting,
+    /// A script that was run.
+    Script(Result<(), Failure>),
+}
+
 /// Reads, evaluates and shows until the user leaves.
 ///
 /// # Errors
 /// A terminal that cannot be read.
-pub fn run(session: Session, greet: bool) -> crate::Result<()> {
+pub fn run(session: Session, opening: Opening) -> crate::Result<()> {
     let session = Rc::new(RefCell::new(session));
     let mut editor = LineEditor::new(session.clone(), commands::names())?;
     let mut prompt = Prompt::new(
@@ -51,13 +60,19 @@ pub fn run(session: Session, greet: bool) -> crate::Result<()> {
         Rc::new(|text| println!("{text}")),
         Rc::new(|text| eprintln!("{text}")),
     );
-    if greet {
-        println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION"));
+    match opening {
+        Opening::Greeting => println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION")),
+        Opening::Script(result) => {
+            if let Err(failure) = result {
+                prompt.complain(&failure);
+            }
+        }
     }
     let mut interrupted: Option<Instant> = None;
     let mut next = Next::Type;
     loop {
         session.borrow_mut().screen = screen();
+        prompt.error_screen = Some(error_screen());
         if !prompt.autoreload {
             for file in session.borrow_mut().news() {
                 println!("({file} has changed; :reload takes it up)");
@@ -108,6 +123,16 @@ pub fn screen() -> Screen {
     Screen {
         columns: size.map_or(80, |(_, columns)| usize::from(columns)),
         colour: colours(&std::io::stdout()),
+        ..Screen::default()
+    }
+}
+
+/// Where errors go; what is no terminal has lines of any length.
+pub fn error_screen() -> Screen {
+    let size = console::Term::stderr().size_checked();
+    Screen {
+        columns: size.map_or(usize::MAX, |(_, columns)| usize::from(columns)),
+        colour: colours(&std::io::stderr()),
         ..Screen::default()
     }
 }

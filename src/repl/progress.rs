@@ -1,5 +1,7 @@
 //! A run as a bar in a terminal, and as lines elsewhere; always on standard error.
 
+use super::screen;
+use crate::plot::fit;
 use crate::train::{Observer, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -14,21 +16,36 @@ pub fn observer() -> Box<dyn Observer> {
     }
 }
 
+/// Columns of the bar itself.
+const WIDTH: usize = 24;
+/// Columns that stay free behind a line, so that the `^C` of a terminal does not break it in two.
+const FREE: usize = 4;
+
 struct Bar {
     bar: Option<ProgressBar>,
+}
+
+/// What finds room behind the bar.
+fn summary(progress: &Progress, columns: usize) -> String {
+    let digits = progress.total_steps.to_string().len();
+    let counted = progress.step.to_string().len() + 1 + digits;
+    let before = progress.task.len() + 1 + WIDTH + 1 + counted + 2;
+    fit(&progress.summary(), columns.saturating_sub(before + FREE))
 }
 
 impl Observer for Bar {
     fn step(&mut self, progress: &Progress) {
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::new(progress.total_steps);
-            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template(&format!(
+                "{{prefix}} {{bar:{WIDTH}}} {{pos}}/{{len}}  {{msg}}"
+            ))
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style);
             bar.set_prefix(progress.task);
             bar
         });
-        bar.set_message(progress.summary());
+        bar.set_message(summary(progress, screen().columns));
         bar.set_position(progress.step);
     }
 

@@ -1,6 +1,7 @@
 //! What is done with an input, whoever typed it.
 
 use super::commands;
+use super::wrap::{error_text, wrapped};
 use crate::script::Screen;
 use crate::session::{Failure, Kind, Outcome, Session};
 use std::cell::{RefCell, RefMut};
@@ -30,6 +31,8 @@ pub struct Prompt {
     err: Say,
     /// Whether what has changed is run and imported again before every cell.
     pub autoreload: bool,
+    /// Where errors are shown, if not where values are.
+    pub error_screen: Option<Screen>,
     last_error: Option<Failure>,
 }
 
@@ -41,6 +44,7 @@ impl Prompt {
             out,
             err,
             autoreload: false,
+            error_screen: None,
             last_error: None,
         }
     }
@@ -58,13 +62,19 @@ impl Prompt {
         (self.out)(text);
     }
 
+    /// Says something in sentences.
+    pub(super) fn tell(&self, text: &str) {
+        self.say(&wrapped(text, self.screen().columns));
+    }
+
     pub(super) fn last_error(&self) -> Option<Failure> {
         self.last_error.clone()
     }
 
     /// Shows an error, and keeps it.
     pub(super) fn complain(&mut self, failure: &Failure) {
-        (self.err)(&failure.shown(self.screen().colour));
+        let screen = self.error_screen.unwrap_or_else(|| self.screen());
+        (self.err)(&error_text(failure, &screen));
         self.last_error = Some(failure.clone());
     }
 
@@ -101,7 +111,7 @@ impl Prompt {
         }
         let about = self.session.borrow().about(trimmed);
         match about {
-            Some(Ok(told)) => self.say(&told),
+            Some(Ok(told)) => self.tell(&told),
             Some(Err(reason)) => (self.err)(&format!("error: {reason}")),
             None if trimmed.is_empty() => {}
             None => self.evaluate(text),

@@ -13,6 +13,8 @@ pub struct Report {
     /// Mean reward of the first and the last step.
     pub first_reward: f64,
     pub last_reward: f64,
+    /// That of every step of this call.
+    pub rewards: Vec<f64>,
     pub seconds: f64,
     pub run_dir: PathBuf,
     pub checkpoint: PathBuf,

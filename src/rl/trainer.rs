@@ -15,7 +15,9 @@ use crate::mlx::random::derive;
 use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
 use crate::text::{SharedModel, change};
-use crate::train::{DataId, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped};
+use crate::train::{
+    DataId, Metrics, Observer, Position, Progress, RunDir, Stepper, curve, finished, stopped,
+};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -184,6 +186,9 @@ impl GrpoTrainer {
             start: Instant::now(),
         };
         let (start, first) = (task.start, self.step);
+        if first >= total {
+            observer.note(&finished(total, self.run()?.path()));
+        }
         let outcome = self.train_steps(source, rewards, loss, observer, &task);
         observer.end();
         // Whatever happened, what was learnt is kept.
@@ -200,13 +205,15 @@ impl GrpoTrainer {
         let step = self.step;
         let run = self.run()?;
         let (run_dir, checkpoint) = (run.path().to_path_buf(), run.checkpoint(step));
-        let reward = |metrics: Option<&Metrics>| metrics.and_then(|m| m.get("reward"));
+        let of_call = self.history.get(first as usize..).unwrap_or_default();
+        let rewards = curve(of_call, "reward");
         Ok(Report {
             steps: self.step - first,
             interrupted: interrupt::is_set(),
             stopped: self.stop,
-            first_reward: reward(self.history.get(first as usize)).unwrap_or(f64::NAN),
-            last_reward: reward(self.history.last()).unwrap_or(f64::NAN),
+            first_reward: rewards.first().copied().unwrap_or(f64::NAN),
+            last_reward: rewards.last().copied().unwrap_or(f64::NAN),
+            rewards,
             seconds: start.elapsed().as_secs_f64(),
             run_dir,
             checkpoint,

@@ -2,6 +2,7 @@
 
 use super::convert;
 use super::error::{Answer, At};
+use super::kind_of;
 use super::lists::from_value;
 use super::settings::float;
 use super::show::debug;
@@ -62,9 +63,8 @@ fn failed(
     message: &str,
     ctx: &NativeCallContext,
 ) -> Error {
-    let text = |value: &mut Dynamic| {
-        debug(ctx.engine(), value).unwrap_or_else(|_| value.type_name().to_string())
-    };
+    let text =
+        |value: &mut Dynamic| debug(ctx.engine(), value).unwrap_or_else(|_| convert::kind(value));
     let (left, right) = (text(a), text(b));
     let message = if message.is_empty() {
         String::new()
@@ -99,7 +99,7 @@ fn check(ctx: &NativeCallContext, condition: &Dynamic, message: &str) -> Answer<
         Ok(false) if message.is_empty() => Err(Error::Unsupported("assertion failed".into())),
         Ok(false) => Err(Error::Unsupported(format!("assertion failed: {message}"))),
         Err(_) => {
-            let kind = ctx.engine().map_type_name(condition.type_name());
+            let kind = kind_of(ctx.engine(), &condition);
             let found = format!("{} ({kind})", convert::brief(condition));
             let expected = "a boolean; of a tensor, `.all().item()` makes one";
             Err(Error::value("assert", found, expected))
@@ -198,7 +198,7 @@ mod functions {
         message: &str,
     ) -> Answer<()> {
         let bound = float(&tolerance)
-            .ok_or_else(|| Error::value("tolerance", tolerance.type_name(), "a number"))
+            .ok_or_else(|| Error::value("tolerance", convert::kind(&tolerance), "a number"))
             .at(&ctx)?;
         let off = distance(&a, &b).at(&ctx)?;
         if off <= bound {

@@ -1,5 +1,6 @@
 //! Values between Rhai and the native rooms.
 
+use super::docs::friendly;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::mlx::{Array, Dtype};
@@ -58,10 +59,9 @@ pub fn to_json(value: &Dynamic) -> Result<Value> {
     if value.is_string() || value.is_char() {
         return Ok(value.to_string().into());
     }
-    let found = value.type_name();
     Err(Error::value(
         "value",
-        found,
+        kind(value),
         "data: numbers, text, lists, maps",
     ))
 }
@@ -75,11 +75,7 @@ pub fn ids(value: &Dynamic) -> Result<Vec<i32>> {
         return to_i32(&tensor.0);
     }
     let Some(list) = value.read_lock::<List>() else {
-        return Err(Error::value(
-            "token ids",
-            value.type_name(),
-            "a list or a tensor",
-        ));
+        return Err(Error::value("token ids", kind(value), "a list or a tensor"));
     };
     list.iter().map(id).collect()
 }
@@ -134,6 +130,16 @@ pub fn axes(list: &List) -> Result<Vec<i32>> {
 /// A whole number as MLX wants it.
 pub fn int(value: INT) -> Result<i32> {
     i32::try_from(value).map_err(|_| Error::value("number", value, "one that fits 32 bits"))
+}
+
+/// The type of a value in the words of the scripts.
+pub fn kind(value: &Dynamic) -> String {
+    friendly(value.type_name())
+}
+
+/// A value and its type, for errors: `3 (integer)`.
+pub fn found(value: &Dynamic) -> String {
+    format!("{} ({})", brief(value), kind(value))
 }
 
 /// A short text of a value, for errors.

@@ -1,5 +1,6 @@
 //! The `Curriculum` type.
 
+use super::convert;
 use super::error::{Answer, At};
 use super::settings::Settings;
 use crate::data::{self, CurriculumSettings, Dataset, Row, Source};
@@ -106,7 +107,7 @@ mod functions {
                 return super::super::data::rows(stage).map(Dataset::new);
             }
             stage.clone().try_cast::<Dataset>().ok_or_else(|| {
-                let found = format!("{} as stage {i}", stage.type_name());
+                let found = format!("{} as stage {i}", convert::kind(stage));
                 Error::value("curriculum", found, "a dataset, or a list of rows")
             })
         };

@@ -1,6 +1,6 @@
 //! `data::` and the `Dataset` type.
 
-use super::convert::{from_json, to_json};
+use super::convert::{self, from_json, to_json};
 use super::error::{Answer, At, callback};
 use super::settings::Settings;
 use crate::data::{self, Column, CsvSettings, Dataset, Row};
@@ -45,7 +45,7 @@ pub fn row(value: &Dynamic) -> Result<Row> {
         Value::Object(fields) => Ok(Row::new(fields)),
         _ => Err(Error::value(
             "row",
-            value.type_name(),
+            convert::kind(value),
             "a map, #{ prompt: .. }",
         )),
     }
@@ -59,11 +59,16 @@ pub fn rows(value: &Dynamic) -> Result<Vec<Row>> {
     let Some(list) = value.read_lock::<List>() else {
         return Err(Error::value(
             "rows",
-            value.type_name(),
+            convert::kind(value),
             "a list of maps or a dataset",
         ));
     };
     list.iter().map(row).collect()
+}
+
+/// A dataset of a list of maps.
+pub fn dataset_of(list: List) -> Result<Dataset> {
+    Ok(Dataset::new(rows(&list.into())?))
 }
 
 /// A row as a map.

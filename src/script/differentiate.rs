@@ -1,7 +1,9 @@
 //! `mx::grad` and its kin over closures of a script.
 
 use super::bind::{Binder, Call};
+use super::convert;
 use super::error::callback;
+use super::kind_of;
 use super::tensor::Tensor;
 use super::tree::{leaves, with_leaves};
 use crate::error::{Error, Result};
@@ -123,7 +125,7 @@ fn differentiate(c: &Call) -> Result<(Array, List)> {
     let scalar = |arrays: &[Array]| {
         let result = call(c.ctx, &f, args, arrays)?;
         let Some(value) = result.read_lock::<Tensor>() else {
-            let found = c.ctx.engine().map_type_name(result.type_name());
+            let found = kind_of(c.ctx.engine(), &result);
             let expected = "a scalar tensor";
             return Err(Error::value("the result of the function", found, expected));
         };
@@ -145,7 +147,11 @@ fn differentiate(c: &Call) -> Result<(Array, List)> {
 fn outputs(result: Dynamic) -> Result<Vec<Array>> {
     leaves(&result).map_err(|_| {
         let expected = "a tensor, or a list of tensors";
-        Error::value("the result of the function", result.type_name(), expected)
+        Error::value(
+            "the result of the function",
+            convert::kind(&result),
+            expected,
+        )
     })
 }
 

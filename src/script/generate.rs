@@ -67,7 +67,7 @@ pub fn stop_strings(s: &mut Settings) -> Result<Vec<String>> {
     };
     let text = |item: Dynamic| item.into_string().ok().filter(|text| !text.is_empty());
     let strings: Option<Vec<String>> = list.into_iter().map(text).collect();
-    let found = || format!("{} ({})", convert::brief(&value), value.type_name());
+    let found = || convert::found(&value);
     strings.ok_or_else(|| Error::setting("stop", found(), "a list of strings that are not empty"))
 }
 
@@ -218,7 +218,7 @@ fn settings_of(model: &LanguageModel, settings: Dynamic, prompts: usize) -> Resu
     }
     let list = settings.clone().try_cast::<List>().unwrap_or_default();
     if list.len() != prompts || prompts == 0 {
-        let found = format!("{} ({})", convert::brief(&settings), settings.type_name());
+        let found = convert::found(&settings);
         let expected = format!("a map, or a list with a map for each of the {prompts} prompts");
         return Err(Error::value("settings", found, &expected));
     }

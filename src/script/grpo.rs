@@ -2,7 +2,7 @@
 
 use super::convert::{brief, from_json};
 use super::curriculum::Curriculum;
-use super::data::rows;
+use super::data::{dataset_of, rows};
 use super::error::{Answer, At, raise};
 use super::generate::{engine_settings, stop_strings};
 use super::host::Host;
@@ -129,6 +129,7 @@ fn report_map(report: &Report) -> Dynamic {
         "stopped": report.stopped,
         "first_reward": report.first_reward,
         "last_reward": report.last_reward,
+        "rewards": report.rewards,
         "seconds": report.seconds,
         "run_dir": report.run_dir.display().to_string(),
         "checkpoint": report.checkpoint.display().to_string(),
@@ -178,7 +179,7 @@ fn train_on(
 #[export_module]
 mod members {
     /// Trains on a dataset with a reward, until its steps are used up:
-    /// `#{ steps, interrupted, stopped, first_reward, last_reward, seconds, run_dir, checkpoint }`.
+    /// `#{ steps, interrupted, stopped, first_reward, last_reward, rewards, seconds, run_dir, checkpoint }`.
     ///
     /// A reward is a closure over the list of outputs, the name of a function, one of `rl::rewards::`,
     /// the path of a script with `fn reward(outputs)`, or a list of those, each optionally as
@@ -206,6 +207,18 @@ mod members {
         reward: Dynamic,
     ) -> Answer<Dynamic> {
         train_on(&ctx, t, &mut dataset.clone(), &reward)
+    }
+
+    /// Trains on a list of rows, as on a dataset of them.
+    #[rhai_fn(global, name = "train", pure, return_raw)]
+    pub fn train_on_rows(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        rows: List,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        let mut dataset = dataset_of(rows).at(&ctx)?;
+        train_on(&ctx, t, &mut dataset, &reward)
     }
 
     /// Trains on a curriculum, whose stage moves with the rewards; two metrics more say where it
@@ -294,6 +307,18 @@ mod members {
         dataset: Dataset,
         reward: Dynamic,
     ) -> Answer<Dynamic> {
+        evaluate(ctx, t, dataset, reward, Map::new())
+    }
+
+    /// Mean rewards over a list of rows: greedy, one completion for each prompt.
+    #[rhai_fn(global, name = "evaluate", pure, return_raw)]
+    pub fn evaluate_rows(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        rows: List,
+        reward: Dynamic,
+    ) -> Answer<Dynamic> {
+        let dataset = dataset_of(rows).at(&ctx)?;
         evaluate(ctx, t, dataset, reward, Map::new())
     }
 

@@ -1,6 +1,6 @@
 //! `help`: the documentation of a name or a value.
 
-use super::docs::{Found, Index};
+use super::docs::{Found, Index, friendly};
 use super::error::{Answer, At};
 use super::host::Host;
 use crate::error::{Error, Result};
@@ -31,19 +31,11 @@ pub fn explain(index: &Index, name: &str) -> Result<String> {
 
 /// The name under which the type of a value is documented.
 pub fn kind_of(engine: &Engine, value: &Dynamic) -> String {
-    match engine.map_type_name(value.type_name()) {
-        "array" => "list".into(),
-        "i64" => "integer".into(),
-        "f64" => "number".into(),
-        "char" => "character".into(),
-        "Fn" => "function".into(),
-        other if other.contains("ange<") => "range".into(),
-        other => other.into(),
-    }
+    friendly(engine.map_type_name(value.type_name()))
 }
 
 fn print(ctx: &NativeCallContext, text: &str) {
-    (Host::of(ctx).print)(text);
+    (Host::of(ctx).tell)(text);
 }
 
 #[export_module]

@@ -21,6 +21,8 @@ pub type Show = dyn Fn(&Dynamic, &Shown);
 pub struct Host {
     /// Where `print` goes.
     pub print: Rc<dyn Fn(&str)>,
+    /// Where `help` goes: text in sentences.
+    pub tell: Rc<dyn Fn(&str)>,
     /// Where `write` goes, as it is.
     pub write: Rc<dyn Fn(&str)>,
     /// Where `input` asks.
@@ -57,6 +59,7 @@ impl Host {
     /// A host that watches nothing.
     pub fn quiet(print: Rc<dyn Fn(&str)>) -> Self {
         Self {
+            tell: print.clone(),
             write: by_lines(print.clone()),
             input: Rc::new(|_| Err(Error::Unsupported("there is nobody here to ask".into()))),
             display: {

@@ -44,7 +44,7 @@ fn pick(value: &Dynamic) -> Result<Pick> {
     }
     Err(Error::value(
         "index",
-        format!("{} ({})", convert::brief(value), value.type_name()),
+        convert::found(value),
         "an integer, a range, an index tensor, or a list of those",
     ))
 }

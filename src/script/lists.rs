@@ -104,7 +104,7 @@ impl Flat {
             self.floats = true;
             (float, float as i64)
         } else {
-            let found = format!("{} at [{path}]", value.type_name());
+            let found = format!("{} at [{path}]", convert::kind(value));
             return Err(Error::value("tensor", found, "numbers or booleans"));
         };
         self.values.push(number);

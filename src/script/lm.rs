@@ -6,7 +6,7 @@ use super::host::Host;
 use super::model::Model;
 use super::settings::Settings;
 use super::tokenizer::Tokenizer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::hub::{self, Wanted};
 use crate::mlx::{Dtype, random};
 use crate::models::Config;
@@ -14,6 +14,7 @@ use crate::tensor::dtype;
 use crate::text::{self, LanguageModel};
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine, Map, NativeCallContext};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -27,12 +28,35 @@ fn config(value: &Dynamic, tokenizer: Option<&text::Tokenizer>) -> Result<Config
         return Config::preset(&value.to_string());
     }
     let mut json = to_json(value)?;
+    if let Some(fields) = json.as_object() {
+        check_keys(fields)?;
+    }
     if let (Some(fields), Some(tokenizer)) = (json.as_object_mut(), tokenizer) {
         fields
             .entry("vocab_size")
             .or_insert_with(|| tokenizer.vocab_size().into());
     }
     Config::from_json(json)
+}
+
+/// Keys that nobody reads are kept, since files have many; one that is a slip of the pen is not.
+fn check_keys(fields: &serde_json::Map<String, Value>) -> Result<()> {
+    let known = Config::keys();
+    let (own, others): (Vec<&String>, Vec<&String>) =
+        fields.keys().partition(|key| known.contains(key));
+    let free = known.iter().filter(|key| !own.contains(key));
+    let free: Vec<&str> = free.map(String::as_str).collect();
+    match others
+        .iter()
+        .find_map(|key| Some((key, nearest(key, free.iter().copied())?)))
+    {
+        Some((key, near)) => Err(Error::value(
+            "config",
+            format!("the key `{key}`"),
+            &format!("`{near}`"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Where a model is that a script names.

@@ -52,9 +52,10 @@ mod train;
 mod tree;
 mod watched;
 
+pub use docs::friendly;
 pub use error::ScriptError;
 pub use help::{explain, kind_of};
-pub use hints::hint;
+pub use hints::{Spot, hint};
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};

@@ -1,5 +1,6 @@
 //! A loss that a script gives: a closure over the arrays of a batch.
 
+use super::convert;
 use super::error::callback;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
@@ -72,7 +73,7 @@ fn wrong(found: &str) -> Error {
 
 fn scalar(value: &Dynamic) -> Result<Array> {
     let Some(tensor) = value.read_lock::<Tensor>() else {
-        return Err(wrong(value.type_name()));
+        return Err(wrong(&convert::kind(value)));
     };
     match tensor.0.size() {
         1 => Ok(tensor.0.reshape(&[])?),

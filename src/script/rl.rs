@@ -1,6 +1,6 @@
 //! `rl::`: the trainer's constructor, and the mathematics of a step as functions.
 
-use super::convert::from_json;
+use super::convert::{self, from_json};
 use super::error::{Answer, At};
 use super::grpo::{GrpoTrainer, grpo_settings};
 use super::lists::{from_value, to_list};
@@ -65,7 +65,7 @@ fn reward_rows(value: &Dynamic) -> Result<Vec<Vec<Option<f64>>>> {
         Some(tensor) => to_list(&tensor.0)?,
         None => value.clone(),
     };
-    let wrong = || Error::value("rewards", value.type_name(), "numbers [P*G] or [P*G, K]");
+    let wrong = || Error::value("rewards", convert::kind(value), "numbers [P*G] or [P*G, K]");
     let cell = |item: &Dynamic| -> Result<Option<f64>> {
         if item.is_unit() {
             return Ok(None);
@@ -235,7 +235,8 @@ mod functions {
         quantile: Dynamic,
     ) -> Answer<Tensor> {
         let compute = || {
-            let wrong = || Error::value("quantile", quantile.type_name(), "a number from 0 to 1");
+            let wrong =
+                || Error::value("quantile", convert::kind(&quantile), "a number from 0 to 1");
             let quantile = float(&quantile).ok_or_else(wrong)? as f32;
             let (entropies, mask) = (from_value(&entropies)?, from_value(&mask)?);
             let kept = rl::high_entropy_mask(&entropies, &mask, quantile)?;

@@ -108,7 +108,7 @@ pub fn penalty_settings(s: &mut Settings, into: &mut PenaltySettings) -> Result<
 fn number(value: &Dynamic, name: &str) -> Result<f32> {
     float(value)
         .map(|number| number as f32)
-        .ok_or_else(|| Error::value(name, value.type_name(), "a number"))
+        .ok_or_else(|| Error::value(name, convert::kind(value), "a number"))
 }
 
 /// How many rows logits have; shapes that cannot be are left to the native room to refuse.

@@ -1,5 +1,6 @@
 //! Reading a map of settings: every key has a default, and a wrong one is told from the right.
 
+use super::convert;
 use super::error::At;
 use crate::error::{Error, Result, nearest};
 use rhai::{Array as List, Dynamic, FLOAT, INT, Map, NativeCallContext};
@@ -232,6 +233,6 @@ pub fn float(value: &Dynamic) -> Option<FLOAT> {
 }
 
 fn wrong(name: &str, value: &Dynamic, expected: &str) -> Error {
-    let found = format!("{} ({})", super::convert::brief(value), value.type_name());
+    let found = convert::found(value);
     Error::setting(name, found, expected)
 }

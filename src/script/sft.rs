@@ -1,6 +1,7 @@
 //! `sft::` and the `SftTrainer` type.
 
 use super::convert::from_json;
+use super::data::dataset_of;
 use super::error::{Answer, At};
 use super::host::Host;
 use super::model::Model;
@@ -112,10 +113,25 @@ mod functions {
     }
 }
 
+fn train_on(ctx: &NativeCallContext, t: &SftTrainer, dataset: &Dataset) -> Answer<Dynamic> {
+    let mut observer = (Host::of(ctx).observer)();
+    let report = t.0.borrow_mut().train(dataset, &mut *observer).at(ctx)?;
+    Ok(from_json(&json!({
+        "steps": report.steps,
+        "interrupted": report.interrupted,
+        "first_loss": report.first_loss,
+        "last_loss": report.last_loss,
+        "losses": report.losses,
+        "seconds": report.seconds,
+        "run_dir": report.run_dir.display().to_string(),
+        "checkpoint": report.checkpoint.display().to_string(),
+    })))
+}
+
 #[export_module]
 mod members {
     /// Trains on a dataset until its steps are used up:
-    /// `#{ steps, interrupted, first_loss, last_loss, seconds, run_dir, checkpoint }`. A row has a
+    /// `#{ steps, interrupted, first_loss, last_loss, losses, seconds, run_dir, checkpoint }`. A row has a
     /// `prompt` with a `completion` or `answer`, as texts or as messages; or `messages`, with the `tools`
     /// and `chat_template_kwargs` of their template; or a `text`.
     ///
@@ -132,17 +148,17 @@ mod members {
         t: &mut SftTrainer,
         dataset: Dataset,
     ) -> Answer<Dynamic> {
-        let mut observer = (Host::of(&ctx).observer)();
-        let report = t.0.borrow_mut().train(&dataset, &mut *observer).at(&ctx)?;
-        Ok(from_json(&json!({
-            "steps": report.steps,
-            "interrupted": report.interrupted,
-            "first_loss": report.first_loss,
-            "last_loss": report.last_loss,
-            "seconds": report.seconds,
-            "run_dir": report.run_dir.display().to_string(),
-            "checkpoint": report.checkpoint.display().to_string(),
-        })))
+        train_on(&ctx, t, &dataset)
+    }
+
+    /// Trains on a list of rows, as on a dataset of them.
+    #[rhai_fn(global, name = "train", pure, return_raw)]
+    pub fn train_sft_on_rows(
+        ctx: NativeCallContext,
+        t: &mut SftTrainer,
+        rows: List,
+    ) -> Answer<Dynamic> {
+        train_on(&ctx, t, &dataset_of(rows).at(&ctx)?)
     }
 
     /// Mean loss of a learnt token over a dataset, in nats; the end token counts too.

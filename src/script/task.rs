@@ -1,5 +1,6 @@
 //! Task scripts: data and reward together in one file.
 
+use super::convert;
 use super::data::row;
 use super::error::{Answer, At};
 use super::live::LiveScript;
@@ -23,12 +24,12 @@ fn rows_of(path: &str, what: &str, answer: &Dynamic, system: Option<&str>) -> Re
         Error::value("task", format!("{found} from `{what}` of {path}"), expected)
     };
     let list = answer.read_lock::<List>();
-    let list = list.ok_or_else(|| wrong(answer.type_name().to_string()))?;
+    let list = list.ok_or_else(|| wrong(convert::kind(answer)))?;
     if list.is_empty() {
         return Err(wrong("an empty list".into()));
     }
     let one = |(i, item): (usize, &Dynamic)| -> Result<Row> {
-        let row = row(item).map_err(|_| wrong(format!("{} as row {i}", item.type_name())))?;
+        let row = row(item).map_err(|_| wrong(format!("{} as row {i}", convert::kind(item))))?;
         Ok(match system {
             Some(system) => with_system(&row, system),
             None => row,
@@ -82,7 +83,7 @@ impl Wanted {
             return Ok(None);
         }
         let answer = script.call("system_prompt", Vec::new())?;
-        let kind = answer.type_name();
+        let kind = convert::kind(&answer);
         answer.into_string().map(Some).map_err(|_| {
             let found = format!("{kind} from `system_prompt` of {path}");
             Error::value("task", found, "a string")
@@ -144,7 +145,7 @@ mod functions {
         let system = wanted.system(&live, script).at(&ctx)?;
         let answer = live.call("stages", vec![wanted.seed.into()]).at(&ctx)?;
         let list = answer.read_lock::<List>().ok_or_else(|| {
-            let found = format!("{} from `stages` of {script}", answer.type_name());
+            let found = format!("{} from `stages` of {script}", convert::kind(&answer));
             Error::value("task", found, "a list of lists of rows")
         });
         let dataset = |(i, stage): (usize, &Dynamic)| {

@@ -105,7 +105,7 @@ pub fn beside(value: &Dynamic, like: &Array) -> Result<Array> {
         (None, Ok(bit)) => Ok(Array::from_bool(bit)),
         _ => Err(Error::value(
             "operand",
-            value.type_name(),
+            convert::kind(value),
             "a tensor or a number",
         )),
     }

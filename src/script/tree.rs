@@ -1,5 +1,6 @@
 //! Lists and maps of tensors, nested as a script likes, as one list of arrays and back.
 
+use super::convert;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::mlx::Array;
@@ -31,7 +32,7 @@ pub fn replace(
         return Ok(map?.into());
     }
     let expected = "tensors, or lists and maps of tensors";
-    Err(Error::value("argument", value.type_name(), expected))
+    Err(Error::value("argument", convert::kind(value), expected))
 }
 
 /// Visits every tensor, in the order of [`rebuild`].
@@ -94,10 +95,10 @@ pub fn check_form(value: &Dynamic, like: &Dynamic, place: &str) -> Result<()> {
         true => Ok(()),
         false => {
             let kind = |value: &Dynamic| match value {
-                value if value.is::<Tensor>() => "a tensor",
-                value if value.is_array() => "a list",
-                value if value.is_map() => "a map",
-                value => value.type_name(),
+                value if value.is::<Tensor>() => "a tensor".into(),
+                value if value.is_array() => "a list".into(),
+                value if value.is_map() => "a map".into(),
+                value => convert::kind(value),
             };
             let expected = format!("{}, as in the parameters", kind(like));
             Err(Error::value(place, kind(value), &expected))

@@ -92,6 +92,12 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// Whether the last piece is the path of an import.
+    pub fn is_import(&self) -> bool {
+        let before = self.spans.len().checked_sub(2);
+        before.is_some_and(|at| self.at(at) == "import")
+    }
+
     /// The call that the cursor is directly in.
     pub fn call(&self) -> Option<Call<'a>> {
         let open = self.open(self.spans.len())?;

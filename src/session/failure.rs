@@ -1,5 +1,6 @@
 //! Errors as people read them: what, where with the source line, by which calls, and what next.
 
+use crate::script::{Spot, friendly};
 use rhai::{EvalAltResult, Position};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -34,13 +35,12 @@ struct Place {
 }
 
 impl Failure {
-    /// Renders an error of the script called `name`. `hint` gets the text from the error's place to the
-    /// end of its line.
+    /// Renders an error of the script called `name`.
     pub fn of(
         name: &str,
         error: &EvalAltResult,
         sources: &HashMap<String, String>,
-        hint: impl FnOnce(&str) -> Option<String>,
+        hint: impl FnOnce(Spot) -> Option<String>,
     ) -> Self {
         let (mut place, calls, current) = trace(name, error);
         if let (true, EvalAltResult::ErrorDataRace(text, _)) = (place.position.is_none(), current) {
@@ -71,9 +71,14 @@ impl Failure {
                 );
             }
         }
+        let line = line.unwrap_or_default();
         let column = place.position.position().unwrap_or(1) - 1;
-        let rest: String = line.unwrap_or_default().chars().skip(column).collect();
-        if let Some(hint) = hint(&rest) {
+        let at = line
+            .char_indices()
+            .nth(column)
+            .map_or(line.len(), |(at, _)| at);
+        let (before, rest) = line.split_at(at);
+        if let Some(hint) = hint(Spot { before, rest }) {
             let _ = write!(rendered, "\n  hint: {hint}");
         }
         Self {
@@ -189,7 +194,7 @@ fn plain_text(error: &EvalAltResult) -> String {
 }
 
 /// The text of an error with its parts in colours: what it is, where it is, what to do.
-fn coloured(rendered: &str) -> String {
+pub fn coloured(rendered: &str) -> String {
     let paint = |code: &str, text: &str| format!("\u{1b}[{code}m{text}\u{1b}[0m");
     let line = |line: &str| {
         if let Some(message) = line.strip_prefix("error: ") {
@@ -230,12 +235,7 @@ fn with_our_types(text: &str) -> String {
             .find(|c| !is_word(c))
             .map_or(rest.len(), |n| start + n);
         words.push_str(&rest[..start]);
-        words.push_str(match &rest[start..end] {
-            "i64" => "integer",
-            "f64" => "number",
-            "array" => "list",
-            other => other,
-        });
+        words.push_str(&friendly(&rest[start..end]));
         rest = &rest[end..];
     }
     words + rest

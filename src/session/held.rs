@@ -40,6 +40,11 @@ impl Session {
         numbered.collect()
     }
 
+    /// Whether a cell ended in an error.
+    pub fn has_failed(&self, number: usize) -> bool {
+        self.failed.contains(&number)
+    }
+
     /// Forgets variables, functions, imports and values; cells keep their numbers.
     pub fn reset(&mut self) {
         let mut host = self.host.clone();
@@ -48,6 +53,7 @@ impl Session {
         let fresh = Self::new(host);
         let old = std::mem::replace(self, fresh);
         (self.cells, self.sources, self.screen) = (old.cells, old.sources, old.screen);
+        self.failed = old.failed;
         (self.asides, self.clears_interrupts) = (old.asides, old.clears_interrupts);
     }
 

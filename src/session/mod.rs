@@ -20,7 +20,7 @@ mod timing;
 
 pub use ask::asked;
 pub use complete::{Completeness, completeness};
-pub use failure::{Failure, Kind};
+pub use failure::{Failure, Kind, coloured};
 pub use held::Variable;
 pub use mime::bundle;
 pub use paths::{complete as complete_path, expanded};
@@ -33,7 +33,7 @@ use crate::script::{self, Host, Screen, Shown};
 use parts::{Part, parts};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Module, Scope};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -45,6 +45,8 @@ pub struct Session {
     /// Texts by name, for error messages.
     sources: HashMap<String, String>,
     cells: usize,
+    /// The numbers of the cells that ended in an error.
+    failed: BTreeSet<usize>,
     loaded: Vec<files::Loaded>,
     /// Where values are shown.
     pub screen: Screen,
@@ -75,6 +77,7 @@ impl Session {
             host,
             sources: HashMap::new(),
             cells: 0,
+            failed: BTreeSet::new(),
             loaded: Vec::new(),
             screen: Screen::default(),
             clears_interrupts: true,
@@ -123,8 +126,13 @@ impl Session {
     /// Those of the cell.
     pub fn cell(&mut self, source: &str) -> Result<Outcome, Failure> {
         let name = self.next_cell(source);
-        let value = self.eval(&name, source)?;
-        self.outcome(&name, source, value)
+        let outcome = self
+            .eval(&name, source)
+            .and_then(|value| self.outcome(&name, source, value));
+        if outcome.is_err() {
+            self.failed.insert(self.cells);
+        }
+        outcome
     }
 
     /// What a cell comes to.
@@ -264,8 +272,8 @@ impl Session {
     }
 
     fn failure(&self, name: &str, error: &EvalAltResult) -> Failure {
-        Failure::of(name, error, &self.sources, |line| {
-            script::hint(&self.engine, error, &self.variables(), line)
+        Failure::of(name, error, &self.sources, |spot| {
+            script::hint(&self.engine, error, &self.variables(), spot)
         })
     }
 }

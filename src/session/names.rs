@@ -26,12 +26,16 @@ impl Session {
     /// After `mx::` they are those of the module, after `x.` those of the type of `x`, in the map of
     /// a call its settings, in a string the files.
     pub fn complete(&self, head: &str) -> (usize, Vec<String>) {
-        let (start, place) = Head::new(&self.engine, head).place();
+        let around = Head::new(&self.engine, head);
+        let (start, place) = around.place();
         let word = &head[start..];
         let index = self.index();
         let mut names = match place {
             Place::Text(start) => {
-                let (within, names) = paths::complete(&head[start..]);
+                let (within, names) = match around.is_import() {
+                    true => paths::complete_import(&head[start..]),
+                    false => paths::complete(&head[start..]),
+                };
                 return (start + within, names);
             }
             Place::Module(path) => index.names_in(path),
@@ -48,7 +52,12 @@ impl Session {
 
     /// What is left to write of the call that `head` ends in: `axis: integer = -1) -> Tensor`.
     pub fn signature(&self, head: &str) -> Option<String> {
-        let call = Head::new(&self.engine, head).call()?;
+        let around = Head::new(&self.engine, head);
+        // Nothing is said into a text or a comment.
+        if matches!(around.place().1, Place::Text(_) | Place::Nothing) {
+            return None;
+        }
+        let call = around.call()?;
         let index = self.index();
         let entry = self.function(&index, &call)?;
         entry.rest_of_call(call.before, call.begun)

@@ -1,5 +1,6 @@
 //! File paths in strings, completed.
 
+use crate::script::STDLIB;
 use std::path::{Path, PathBuf};
 
 /// Where the last part of a path begins, and the files that continue it, folders with a `/`.
@@ -19,6 +20,22 @@ pub fn complete(path: &str) -> (usize, Vec<String>) {
     });
     let mut names: Vec<String> = names.collect();
     names.sort();
+    (start, names)
+}
+
+/// The same for the path of an import, which has no ending: scripts, folders, and what is in the
+/// binary.
+pub fn complete_import(path: &str) -> (usize, Vec<String>) {
+    let (start, files) = complete(path);
+    let scripts = files.iter().filter_map(|name| {
+        let folder = name.ends_with('/').then_some(name.as_str());
+        name.strip_suffix(".rhai").or(folder)
+    });
+    let built_in = STDLIB.iter().filter(|(name, _)| name.starts_with(path));
+    let built_in = built_in.map(|(name, _)| &name[start..]);
+    let mut names: Vec<String> = scripts.chain(built_in).map(String::from).collect();
+    names.sort();
+    names.dedup();
     (start, names)
 }
 
@@ -47,5 +64,12 @@ mod tests {
         let (_, found) = complete(&format!("{root}Cargo.t"));
         assert_eq!(found, ["Cargo.toml"]);
         assert_eq!(complete("/no/such/fo"), (9, Vec::new()));
+    }
+
+    #[test]
+    fn imports_have_no_ending() {
+        assert_eq!(complete_import("std/re"), (4, vec!["rewards".to_string()]));
+        let (_, found) = complete_import(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/quick"));
+        assert_eq!(found, ["quickstart"]);
     }
 }

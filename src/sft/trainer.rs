@@ -11,7 +11,8 @@ use crate::mlx::{self, interrupt};
 use crate::nn::Params;
 use crate::text::{SharedModel, change};
 use crate::train::{
-    DataId, Document, Metrics, Observer, Position, Progress, RunDir, Stepper, stopped,
+    DataId, Document, Metrics, Observer, Position, Progress, RunDir, Stepper, curve, finished,
+    stopped,
 };
 use std::path::PathBuf;
 use std::time::Instant;
@@ -42,6 +43,8 @@ pub struct SftReport {
     pub interrupted: bool,
     pub first_loss: f64,
     pub last_loss: f64,
+    /// That of every step of this call.
+    pub losses: Vec<f64>,
     pub seconds: f64,
     pub run_dir: PathBuf,
     pub checkpoint: PathBuf,
@@ -98,6 +101,9 @@ impl SftTrainer {
     pub fn train(&mut self, dataset: &Dataset, observer: &mut dyn Observer) -> Result<SftReport> {
         let task = self.prepare(dataset, observer)?;
         let (start, first) = (Instant::now(), self.step);
+        if first >= task.total {
+            observer.note(&finished(task.total, self.run()?.path()));
+        }
         let outcome = self.train_steps(&task, observer, start);
         observer.end();
         // Whatever happened, what was learnt is kept.
@@ -110,12 +116,14 @@ impl SftTrainer {
             outcome?;
         }
         let run_dir = self.run()?.path().to_path_buf();
-        let loss = |metrics: Option<&Metrics>| metrics.and_then(|m| m.get("loss"));
+        let of_call = self.history.get(first as usize..).unwrap_or_default();
+        let losses = curve(of_call, "loss");
         Ok(SftReport {
             steps: self.step - first,
             interrupted: interrupt::is_set(),
-            first_loss: loss(self.history.get(first as usize)).unwrap_or(f64::NAN),
-            last_loss: loss(self.history.last()).unwrap_or(f64::NAN),
+            first_loss: losses.first().copied().unwrap_or(f64::NAN),
+            last_loss: losses.last().copied().unwrap_or(f64::NAN),
+            losses,
             seconds: start.elapsed().as_secs_f64(),
             run_dir,
             checkpoint,

@@ -23,6 +23,14 @@ impl Metrics {
     }
 }
 
+/// The values of a name, step by step; steps without it are left out.
+pub fn curve(history: &[Metrics], name: &str) -> Vec<f64> {
+    history
+        .iter()
+        .filter_map(|metrics| metrics.get(name))
+        .collect()
+}
+
 /// Mean and sample deviation (0 for fewer than two values), NaN where there is no value.
 pub fn mean_and_std(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;

@@ -66,6 +66,15 @@ pub fn stopped(step: u64, total: u64, run_dir: &std::path::Path) -> String {
     )
 }
 
+/// What is said of a run that has no steps left.
+pub fn finished(total: u64, run_dir: &std::path::Path) -> String {
+    format!(
+        "the run has taken all of its {total} steps; a trainer with a larger `max_steps` goes on after \
+         `.resume(\"{}\")`",
+        run_dir.display()
+    )
+}
+
 /// Watches nothing.
 pub struct Quiet;
 

@@ -35,7 +35,7 @@ fn inputs_and_what_they_show() {
             ),
             (
                 "out(99)",
-                "error: out: found 99; expected a cell whose value is kept (2, 3, 4), or -1 for the last value\n  --> cell[5]:1:1\n  |\n1 | out(99)\n  | ^^^",
+                "error: out: found 99; expected a cell whose value is kept (2, 3, 4), or -1 for\n       the last value\n  --> cell[5]:1:1\n  |\n1 | out(99)\n  | ^^^",
             ),
             (
                 ":autoreload on",
@@ -388,4 +388,162 @@ fn nested_lists_are_shortened_between_their_brackets() {
         terminal.shown("throw \"bad row (line 3)\"").lines().next(),
         Some("error: bad row (line 3)")
     );
+}
+
+#[test]
+fn what_other_languages_write_is_told_how_it_is_written_here() {
+    let mut terminal = Terminal::new();
+    terminal.shown("let t = mx::zeros([2, 3]); let list = [1, 2, 3]; let model = ();");
+    for (input, expected) in ELSEWHERE {
+        let shown = terminal.shown(input);
+        let hint = shown.split("  hint: ").nth(1).unwrap_or_default();
+        let hint = hint.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            hint.contains(expected),
+            "{input}\n{shown}\nwanted: {expected}"
+        );
+    }
+}
+
+/// Input, and what its hint holds.
+const ELSEWHERE: [(&str, &str); 42] = [
+    ("def f(x) { 3 }", "`fn name(a, b)"),
+    ("def f(x):", "`fn name(a, b)"),
+    ("function f(x) { 3 }", "`fn name(a, b)"),
+    ("lambda x: x + 1", "`|x| x + 1`"),
+    ("f\"x {y}\"", "`${a} of ${b}`"),
+    ("[x for x in list]", "`list.map(|x| ..)`"),
+    ("1 and 2", "`a && b`"),
+    ("true or false", "`a || b`"),
+    ("not true", "`!x`"),
+    ("if not true { 1 }", "`!x`"),
+    ("list[1:2]", "`a[1..3]`"),
+    ("t[0, 1]", "`t[[0, 1]]`"),
+    ("# a comment", "`//`"),
+    ("import numpy as np", "need no import"),
+    ("np.zeros(3)", "`mx::zeros([2, 3])`"),
+    ("mx::softmax(t, axis=1)", "`f(x, #{ key: value })`"),
+    ("if true { 1 } elif false { 2 }", "`else if x { .. }`"),
+    ("1 if true else 2", "`if x { 1 } else { 2 }`"),
+    ("true ? 1 : 2", "`if x { 1 } else { 2 }`"),
+    ("t @ t", "`a.matmul(b)`"),
+    ("str(3)", "`x.to_string()`"),
+    ("\"{} x\".format(3)", "`${a} of ${b}`"),
+    ("sum(list)", "`tensor(list).sum()`"),
+    ("list.mean()", "`tensor(list).mean()`"),
+    ("max(list)", "`tensor(list).max()`"),
+    ("mx::zeros(2, 3)", "`mx::zeros([2, 3])`"),
+    ("for i in range(3) {}", "`0..n`"),
+    ("for i in 3 {}", "`for i in 0..3"),
+    ("float(\"3\")", "`parse_float(text)`"),
+    ("sorted(list)", "`list.sort()`"),
+    ("list.append(4)", "`list.push(item)`"),
+    ("list.length", "`.len()`"),
+    ("\"abc\".upper()", "`text.to_upper()`"),
+    ("println(3)", "`print(x)`"),
+    ("print(1, 2)", "`print` takes one value"),
+    ("help", "`help()`"),
+    ("quit", "`:quit`"),
+    ("dict()", "`#{ key: value }`"),
+    ("{a: 1}", "`#{ key: value }`"),
+    ("x = 3", "`let x = ..`"),
+    ("let s = 'abc'", "double quotes"),
+    ("type(list)", "`type_of(x)`"),
+];
+
+#[test]
+fn tensors_in_lists_and_maps_do_not_break_the_line() {
+    let mut terminal = Terminal::new();
+    follow(
+        &mut terminal,
+        &[
+            (
+                "#{ a: tensor([[1, 2], [3, 4]]), b: tensor([1, 2]) }",
+                "#{\"a\": tensor [2, 2] int32, \"b\": tensor([1, 2])}",
+            ),
+            (
+                "[mx::zeros([20]), \"x\", [tensor(3)]]",
+                "[tensor [20] float32, \"x\", [tensor(3)]]",
+            ),
+        ],
+    );
+    let report = terminal
+        .shown("#{ rewards: (0..40).map(|i| i / 40.0), run_dir: \"a folder of some length\" }");
+    assert!(
+        report.contains("▁") && report.contains("█ (40 numbers)"),
+        "{report}"
+    );
+}
+
+#[test]
+fn models_and_datasets_have_statistics() {
+    let mut terminal = Terminal::new();
+    terminal.session.borrow_mut().screen.columns = 120;
+    let shown = terminal.shown(
+        ":summ data::rows([#{ prompt: \"1+1=\", answer: 2 }, #{ prompt: \"12+2=\", answer: 14 }])",
+    );
+    let row = |name: &str| -> Vec<String> {
+        let line = shown.lines().find(|line| line.contains(name)).unwrap();
+        line.split_whitespace().map(String::from).collect()
+    };
+    assert_eq!(
+        row("answer"),
+        ["answer", "integer", "2", "2", "2", "8", "8", "14"]
+    );
+    assert_eq!(
+        row("(length)"),
+        [
+            "prompt", "string", "(length)", "2", "2", "4", "4.5", "4.5", "5"
+        ]
+    );
+    terminal.shown(
+        "let m = lm::qwen3(#{ hidden_size: 8, num_hidden_layers: 2, num_attention_heads: 2, \
+         initializer_range: 0.5 }, #{ seed: 1, tokenizer: lm::char_tokenizer(\"01\") });",
+    );
+    let shown = terminal.shown(":summ m");
+    let norm = shown
+        .lines()
+        .find(|line| line.contains("model.norm"))
+        .unwrap();
+    let cells: Vec<&str> = norm.split_whitespace().collect();
+    assert_eq!(cells, ["model.norm", "[8]", "1", "1", "0", "1", "1", "0"]);
+    // All blocks together, as computed from the weights themselves.
+    let std = terminal.shown(
+        "let w = mx::concatenate((0..2).map(|i| m.parameters()[`model.layers.${i}.mlp.up_proj.weight`]), 0); \
+         w.std().item()",
+    );
+    let up = shown.lines().find(|line| line.contains("up_proj")).unwrap();
+    let shown_std: f64 = up.split_whitespace().nth(5).unwrap().parse().unwrap();
+    let std: f64 = std.parse().unwrap();
+    assert!((shown_std - std).abs() < 1e-3, "{up} {std}");
+}
+
+#[test]
+fn cells_that_failed_are_saved_as_comments() {
+    let mut terminal = Terminal::new();
+    for cell in ["let x = 3;", "nothing_of_this_name(x)", "x + 1"] {
+        terminal.shown(cell);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cells.rhai");
+    terminal.shown(&format!(":save 1-3 {}", path.display()));
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap(),
+        "let x = 3;\n// ended in an error:\n// nothing_of_this_name(x)\nx + 1;\n"
+    );
+}
+
+#[test]
+fn prose_keeps_to_the_screen() {
+    let mut terminal = Terminal::new();
+    terminal.session.borrow_mut().screen.columns = 60;
+    for input in [":help", "lm::load?", "rl::grpo?", "nothing_of_this_name(1)"] {
+        let shown = terminal.shown(input);
+        let prose = shown.lines().filter(|line| !line.starts_with("    "));
+        for line in prose {
+            assert!(line.chars().count() <= 60, "{input}: {line}");
+        }
+    }
+    let told = terminal.shown("lm::load?");
+    assert_eq!(told.matches("Loads a model").count(), 1, "{told}");
 }

@@ -127,6 +127,21 @@ impl Config {
         Ok(config)
     }
 
+    /// The keys that a configuration may have.
+    pub fn keys() -> Vec<String> {
+        let whole = presets::samples().into_iter().filter_map(|json| {
+            let config = Self::from_json(json.ok()?).ok()?;
+            Some(config.to_json())
+        });
+        let mut keys: Vec<String> = whole
+            .filter_map(|json| Some(json.as_object()?.keys().cloned().collect::<Vec<_>>()))
+            .flatten()
+            .collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
     /// Reads `config.json` of a checkpoint.
     pub fn read(dir: &Path) -> Result<Self> {
         let path = dir.join("config.json");

@@ -20,6 +20,11 @@ const SPARSE: [(&str, [i32; 5], i32); 2] = [
     ("235b-a22b", [4096, 94, 12288, 64, 4], 1536),
 ];
 
+/// A dense configuration and one with experts: between them they have every key.
+pub(super) fn samples() -> [Result<Value>; 2] {
+    [find(DENSE[0].0), find(SPARSE[0].0)]
+}
+
 /// The configuration of a published size, as JSON.
 ///
 /// # Errors

@@ -83,14 +83,17 @@ fn legend(series: &[Series], colour: bool, room: usize) -> Vec<String> {
     series.iter().enumerate().map(marked).collect()
 }
 
-/// Marks the last point of each of several curves, and a single point, which a dot would hide.
+/// Marks the last point of each of several curves, and points without a neighbour, which are easily
+/// overlooked as single dots.
 fn mark_ends(dots: &mut Dots, traces: &Traces) {
     for (i, pieces) in traces.iter().enumerate() {
-        let count: usize = pieces.iter().map(Vec::len).sum();
         if let Some(end) = pieces.last().and_then(|piece| piece.last())
-            && (traces.len() > 1 || count == 1)
+            && traces.len() > 1
         {
             dots.mark(*end, mark(i), i);
+        }
+        for alone in pieces.iter().filter(|piece| piece.len() == 1) {
+            dots.mark(alone[0], mark(i), i);
         }
     }
 }

@@ -38,7 +38,10 @@ pub fn save(prompt: &mut Prompt, rest: &str) -> Answer {
     let session = prompt.session();
     for (number, source) in session.cells() {
         if range.contains(&number) {
-            text.push_str(&ended(&session, source.trim_end()));
+            match session.has_failed(number) {
+                true => text.push_str(&commented(source.trim_end())),
+                false => text.push_str(&ended(&session, source.trim_end())),
+            }
             count += 1;
         }
     }
@@ -87,6 +90,12 @@ pub fn reset(prompt: &mut Prompt, _: &str) -> Answer {
         "{count} variables, functions and imports are forgotten"
     ));
     Ok(Then::Go)
+}
+
+/// A cell that ended in an error: it is kept, and not run again.
+fn commented(source: &str) -> String {
+    let lines = source.lines().map(|line| format!("// {line}\n"));
+    format!("// ended in an error:\n{}", lines.collect::<String>())
 }
 
 /// A cell so that another may follow it: with a `;` where the parser wants one.

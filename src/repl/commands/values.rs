@@ -22,7 +22,7 @@ pub fn help(prompt: &mut Prompt, name: &str) -> Answer {
         },
     };
     drop(session);
-    prompt.say(&text);
+    prompt.tell(&text);
     Ok(Then::Go)
 }
 

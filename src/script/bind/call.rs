@@ -1,5 +1,6 @@
 //! The arguments of a call, checked and converted.
 
+use super::super::kind_of;
 use super::signature::Spec;
 use crate::error::{Error, Result, nearest};
 use crate::mlx::{self, Array, Dtype};
@@ -88,11 +89,7 @@ impl<'a> Call<'a> {
                 "{}, argument `{}`",
                 self.spec.name, self.spec.params[i].name
             ),
-            format!(
-                "{} ({})",
-                brief(value),
-                self.ctx.engine().map_type_name(value.type_name())
-            ),
+            format!("{} ({})", brief(value), kind_of(self.ctx.engine(), value)),
             expected,
         )
     }

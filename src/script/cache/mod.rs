@@ -6,6 +6,7 @@ mod members;
 
 pub use kinds::{kind, new_cache};
 
+use super::convert;
 use crate::cache::{self, LayerCache};
 use crate::error::{Error, Result};
 use rhai::{Array as List, Dynamic, Engine};
@@ -135,7 +136,7 @@ pub fn with_cache<T>(value: &Dynamic, f: impl FnOnce(&mut cache::Cache) -> Resul
 }
 
 fn handles(value: &Dynamic) -> Result<Vec<Cache>> {
-    let wrong = || Error::value("cache", value.type_name(), "a cache, or a list of them");
+    let wrong = || Error::value("cache", convert::kind(value), "a cache, or a list of them");
     let list = value.read_lock::<List>().ok_or_else(wrong)?;
     let handle = |item: &Dynamic| item.clone().try_cast::<Cache>().ok_or_else(wrong);
     list.iter().map(handle).collect()

@@ -1,6 +1,7 @@
 //! What completion and hints ask of the index: members, parameters, settings.
 
 use super::{Entry, Index, Place};
+use crate::models::Config;
 use crate::script::bind::split_params;
 
 /// The settings of each function that reads some, a line each: its name, then the keys.
@@ -39,6 +40,7 @@ impl Index {
         let params = entry.params();
         let own = params.get(before..).unwrap_or_default();
         match own.first() {
+            Some(first) if first.starts_with("config:") => Config::keys(),
             // One map for all settings.
             Some(first) if first.contains("map") => self.listed(entry),
             // What has a default may be given by its name as well as by its place.

@@ -33,6 +33,13 @@ pub struct Entry {
     pub is_method_too: bool,
 }
 
+/// Whether two texts have most of the shorter one in common, from the start.
+fn begin_alike(a: &str, b: &str) -> bool {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let shorter = a.len().min(b.len());
+    shorter > 0 && same * 5 >= shorter.min(60) * 4
+}
+
 impl Entry {
     pub(super) fn new(place: Place, name: String, mut parts: Vec<Part>) -> Self {
         parts.sort_by_key(|part| part.signature.len());
@@ -52,7 +59,12 @@ impl Entry {
                 continue;
             }
             entry.signatures.push(part.signature);
-            if !entry.doc.contains(&part.doc) {
+            if begin_alike(&entry.doc, &part.doc) {
+                // A short form says the same in fewer words.
+                if part.doc.len() > entry.doc.len() {
+                    entry.doc = part.doc;
+                }
+            } else if !entry.doc.contains(&part.doc) {
                 let gap = if entry.doc.is_empty() || part.doc.is_empty() {
                     ""
                 } else {

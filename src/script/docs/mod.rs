@@ -14,6 +14,7 @@ pub use calls::setting_keys;
 pub use entry::{Entry, Place};
 pub use find::Found;
 pub use page::pages;
+pub use types::friendly;
 
 use entry::Part;
 use rhai::Engine;

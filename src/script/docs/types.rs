@@ -17,7 +17,7 @@ pub(super) fn param(text: &str) -> String {
 }
 
 /// A type of Rust or of a signature in the words of the scripts.
-pub(super) fn friendly(kind: &str) -> String {
+pub fn friendly(kind: &str) -> String {
     let kind = kind.trim();
     for wrapper in ["Answer<", "RhaiResultOf<", "&mut ", "&"] {
         if let Some(inner) = kind.strip_prefix(wrapper) {
@@ -39,7 +39,12 @@ pub(super) fn friendly(kind: &str) -> String {
         "FnPtr" | "Fn" => "function",
         "char" => "character",
         "Blob" => "blob",
-        range if range.contains("Range") => "range",
+        range if range.contains("Range") || range.starts_with("range<") => "range",
+        // A type of this program by its path in Rust.
+        other if other.contains("mlx_repl::") => {
+            let name = other.rsplit("::").next().unwrap_or(other);
+            name.trim_end_matches('>')
+        }
         other => other,
     };
     plain.into()

@@ -1,10 +1,10 @@
 //! Arrays in files: npy, npz, safetensors and GGUF.
 
+use super::super::convert;
 use crate::checkpoint::{self, Meta};
 use crate::error::{Error, Result};
 use crate::mlx::Array;
 use crate::script::bind::{Binder, Call, Reply};
-use crate::script::convert::brief;
 use crate::script::lists::from_value;
 use crate::script::settings::float;
 use crate::script::tensor::Tensor;
@@ -192,7 +192,7 @@ fn lay_out(name: &str, value: &Dynamic, found: &mut Vec<(String, Array)>) -> Res
         return items.try_for_each(|(i, item)| lay_out(&format!("{name}.{i}"), item, found));
     }
     let array = from_value(value).map_err(|_| {
-        let found = format!("{} ({})", brief(value), value.type_name());
+        let found = convert::found(value);
         Error::value(format!("array `{name}`"), found, "a tensor")
     })?;
     found.push((name.into(), array));
@@ -205,7 +205,7 @@ fn texts(c: &Call) -> Result<HashMap<String, String>> {
         true => Ok((name.to_string(), value.to_string())),
         false => Err(Error::value(
             format!("metadata `{name}`"),
-            format!("{} ({})", brief(value), value.type_name()),
+            convert::found(value),
             "a string: safetensors keeps texts only",
         )),
     };
@@ -247,7 +247,7 @@ fn meta(name: &str, value: &Dynamic) -> Result<Meta> {
         _ if value.is_string() => Ok(Meta::Text(value.to_string())),
         _ => Err(Error::value(
             format!("metadata `{name}`"),
-            format!("{} ({})", brief(value), value.type_name()),
+            convert::found(value),
             "a string, a number, a boolean, a tensor, or a list of strings or numbers",
         )),
     }

@@ -1,6 +1,6 @@
 //! A reward that is the function of a script, read again when the script changes.
 
-use super::super::convert::to_json;
+use super::super::convert::{self, to_json};
 use super::super::error::Answer;
 use super::super::live::{Contract, LiveScript, Look};
 use super::super::train::metrics_map;
@@ -113,7 +113,7 @@ impl Reward for File<'_> {
             Value::Object(changes) => Ok(changes),
             _ => Err(Error::value(
                 "what `hooks` returned",
-                answer.type_name(),
+                convert::kind(&answer),
                 "a map of what is to change, or nothing",
             )),
         }

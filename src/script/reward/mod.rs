@@ -2,6 +2,7 @@
 
 mod file;
 
+use super::convert;
 use super::error::{Answer, At, callback};
 use super::rewards::NativeReward;
 use super::settings::{Settings, float};
@@ -111,7 +112,7 @@ fn one<'a>(
     }
     let expected = "a closure, a function's name, the path of a .rhai file, one of `rl::rewards::`, or a list of \
                     those";
-    Err(Error::value("reward", value.type_name(), expected)).at(ctx)
+    Err(Error::value("reward", convert::kind(value), expected)).at(ctx)
 }
 
 /// A reward under another name and with a weight.
@@ -186,7 +187,7 @@ fn scores(name: &str, answer: &Dynamic) -> Result<Vec<Score>> {
         ),
     };
     let Some(list) = answer.read_lock::<List>() else {
-        return Err(wrong(format!("it returned {}", answer.type_name())));
+        return Err(wrong(format!("it returned {}", convert::kind(answer))));
     };
     list.iter()
         .enumerate()
@@ -202,13 +203,13 @@ fn scores(name: &str, answer: &Dynamic) -> Result<Vec<Score>> {
             }
             let parts = item.read_lock::<Map>().ok_or_else(|| {
                 let found = super::convert::brief(item);
-                wrong(format!("output {i} got {found} ({})", item.type_name()))
+                wrong(format!("output {i} got {found} ({})", convert::kind(item)))
             })?;
             let part = |(part, value): (&rhai::Identifier, &Dynamic)| match float(value) {
                 Some(number) => Ok((part.to_string(), number)),
                 None => {
                     let found = super::convert::brief(value);
-                    let kind = value.type_name();
+                    let kind = convert::kind(value);
                     Err(wrong(format!("`{part}` of output {i} is {found} ({kind})")))
                 }
             };

@@ -1,9 +1,11 @@
 //! Rows and columns of short texts.
 
-use super::debug;
+use super::inline;
+use crate::plot::{fit, sparkline};
 use crate::script::error::Answer;
+use crate::script::settings::float;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
-use rhai::{Dynamic, Engine, Map};
+use rhai::{Array as List, Dynamic, Engine, Map};
 use std::collections::BTreeSet;
 
 /// A table: a header, rows, and what is not shown.
@@ -19,6 +21,9 @@ pub struct Grid {
 
 /// A longer text is cut.
 const LONGEST: usize = 60;
+/// A list of more numbers than this is shown by their curve, in so many characters.
+const FEW: usize = 8;
+const CURVE: usize = 32;
 /// A column is never asked to be narrower than this.
 const NARROWEST: usize = 12;
 /// Of more rows than this the first and the last are shown.
@@ -181,7 +186,7 @@ pub fn of_map(engine: &Engine, map: &Map) -> Answer<Grid> {
     Ok(Grid::new(&["", ""], rows.collect::<Answer<_>>()?))
 }
 
-/// A value as one short line.
+/// A value as one short line; many numbers as their curve.
 pub fn cell(engine: &Engine, value: &Dynamic) -> Answer<String> {
     if let Ok(number) = value.as_float() {
         return Ok(short(number));
@@ -192,7 +197,14 @@ pub fn cell(engine: &Engine, value: &Dynamic) -> Answer<String> {
     if value.is_unit() {
         return Ok(String::new());
     }
-    Ok(cut(&debug(engine, value)?, LONGEST))
+    if let Some(list) = value.read_lock::<List>().filter(|list| list.len() > FEW) {
+        let numbers: Option<Vec<f64>> = list.iter().map(float).collect();
+        if let Some(numbers) = numbers {
+            let curve = sparkline(&numbers, CURVE);
+            return Ok(format!("{curve} ({} numbers)", numbers.len()));
+        }
+    }
+    Ok(cut(&inline(engine, value)?, LONGEST))
 }
 
 /// A number with four digits that count.
@@ -211,18 +223,9 @@ pub fn short(number: f64) -> String {
     }
 }
 
-/// A text on one line, of at most so many characters.
+/// A text on one line, of at most so many columns.
 pub fn cut(text: &str, most: usize) -> String {
-    let printable = |c: char| match c {
-        '\n' => '⏎',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    let line: String = text.chars().map(printable).collect();
-    match line.chars().count() <= most {
-        true => line,
-        false => line.chars().take(most - 1).chain(['…']).collect(),
-    }
+    fit(&text.replace('\n', "⏎"), most)
 }
 
 #[cfg(test)]

@@ -56,6 +56,9 @@ const LONG_MAP: usize = 72;
 
 const LONGEST_DETAIL: usize = 60;
 
+/// Values of a tensor that a list or a map shows.
+const SHORT_TENSOR: usize = 8;
+
 /// A longer list is shown by its ends.
 const LONG_LIST: usize = 100;
 const LIST_ENDS: usize = 10;
@@ -85,7 +88,9 @@ pub fn look(engine: &Engine, value: &Dynamic) -> Answer<Shown> {
         let maps: Vec<Map> = rows
             .filter_map(|row| super::data::map_of(row).try_cast())
             .collect();
-        let caption = debug(engine, value)?;
+        // The rows that the text of a dataset ends in are in the table.
+        let text = debug(engine, value)?;
+        let caption = text.lines().next().unwrap_or_default().to_string();
         let grid = grid::of_maps(engine, maps.iter(), count)?;
         return Ok(Shown::Grid(caption, grid));
     }
@@ -105,7 +110,7 @@ pub fn look(engine: &Engine, value: &Dynamic) -> Answer<Shown> {
             return Ok(Shown::Text(ends(engine, &list)?));
         }
     }
-    let text = debug(engine, value)?;
+    let text = inline(engine, value)?;
     match value
         .read_lock::<Map>()
         .filter(|_| text.chars().count() > LONG_MAP)
@@ -123,7 +128,7 @@ fn history(value: &Dynamic) -> Option<Vec<crate::train::Metrics>> {
 /// A value in a few words: its shape, its size, or itself where it is short.
 pub fn detail(engine: &Engine, value: &Dynamic) -> String {
     if let Some(tensor) = value.read_lock::<Tensor>() {
-        return format!("{:?} {}", tensor.0.shape(), dtype::name(tensor.0.dtype()));
+        return form(&tensor.0);
     }
     if let Some(list) = value.read_lock::<List>() {
         return format!("{} items", list.len());
@@ -152,10 +157,43 @@ pub fn debug(engine: &Engine, value: &Dynamic) -> Answer<String> {
     Ok(text.to_string())
 }
 
+/// A value as [`debug`] writes it, where tensors that lists and maps hold are told by their form:
+/// written out they would break the line.
+pub fn inline(engine: &Engine, value: &Dynamic) -> Answer<String> {
+    let within = |value: &Dynamic| match value.read_lock::<Tensor>() {
+        Some(tensor) if tensor.0.ndim() <= 1 && tensor.0.size() <= SHORT_TENSOR => {
+            let text = debug(engine, value)?;
+            Ok(format!(
+                "tensor({})",
+                text.lines().next().unwrap_or_default()
+            ))
+        }
+        Some(tensor) => Ok(format!("tensor {}", form(&tensor.0))),
+        None => inline(engine, value),
+    };
+    if let Some(list) = value.read_lock::<List>() {
+        let items: Answer<Vec<String>> = list.iter().map(within).collect();
+        return Ok(format!("[{}]", items?.join(", ")));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let field = |(key, value): (&rhai::Identifier, &Dynamic)| {
+            Ok(format!("{:?}: {}", key.as_str(), within(value)?))
+        };
+        let fields: Answer<Vec<String>> = map.iter().map(field).collect();
+        return Ok(format!("#{{{}}}", fields?.join(", ")));
+    }
+    debug(engine, value)
+}
+
+/// Shape and element type: `[2, 3] float32`.
+fn form(array: &Array) -> String {
+    format!("{:?} {}", array.shape(), dtype::name(array.dtype()))
+}
+
 /// The first and the last items of a long list.
 fn ends(engine: &Engine, list: &List) -> Answer<String> {
     let part = |items: &[Dynamic]| -> Answer<String> {
-        let text = debug(engine, &items.to_vec().into())?;
+        let text = inline(engine, &items.to_vec().into())?;
         let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
         Ok(inner.unwrap_or(&text).to_string())
     };

@@ -1,32 +1,85 @@
 //! `:summ`: what the numbers of a value are like.
 
 use super::grid::short;
-use super::{Grid, Shown, look};
+use super::{Grid, Shown, debug, look, model};
+use crate::data::Dataset;
 use crate::error::Error;
 use crate::mlx::values;
-use crate::plot::sparkline;
+use crate::plot::{Histogram, bars};
 use crate::script::error::{Answer, raise};
 use crate::script::lists;
+use crate::script::model::Model;
 use crate::script::tensor::Tensor;
 use crate::tensor::display::form;
 use rhai::{Array as List, Dynamic, Engine, Position};
+use serde_json::Value;
+use std::collections::HashSet;
 
 /// Bars of the histogram.
 const BINS: usize = 32;
 
-/// Statistics of a tensor or of a list of numbers; of anything else, what it looks like.
+/// Statistics of a tensor or of a list of numbers, of a model's weights, of a dataset's columns; of
+/// anything else, what it looks like.
 ///
 /// # Errors
 /// Those of computing a lazy value.
 pub fn summarise(engine: &Engine, value: &Dynamic) -> Answer<Shown> {
+    let native = |error| raise(error, Position::NONE);
+    if let Some(model) = value.read_lock::<Model>() {
+        let grid = model::statistics(&model).map_err(native)?;
+        return Ok(Shown::Grid(debug(engine, value)?, grid));
+    }
+    if let Some(dataset) = value.read_lock::<Dataset>() {
+        return Ok(of_dataset(&dataset));
+    }
     let numbers = match value.read_lock::<Tensor>() {
         Some(tensor) => Some((*tensor).clone()),
         None => list_of_numbers(value),
     };
     match numbers {
-        Some(tensor) => of_tensor(&tensor).map_err(|error| raise(error, Position::NONE)),
+        Some(tensor) => of_tensor(&tensor).map_err(native),
         None => look(engine, value),
     }
+}
+
+/// A row for each column: of numbers their spread, of texts that of their lengths in characters.
+fn of_dataset(dataset: &Dataset) -> Shown {
+    let rows = dataset.types().into_iter().map(|(name, kind)| {
+        let fields = dataset
+            .rows()
+            .iter()
+            .filter_map(|row| row.fields.get(&name));
+        let fields: Vec<&Value> = fields.filter(|field| !field.is_null()).collect();
+        let distinct: HashSet<String> = fields.iter().map(ToString::to_string).collect();
+        let measures: Option<Vec<f64>> = fields.iter().map(|field| measure(field)).collect();
+        let measures = measures.filter(|values| !values.is_empty());
+        let of = |spread: fn(Vec<f64>) -> f64| {
+            let values = measures.clone();
+            values.map_or(String::new(), |values| short(spread(values)))
+        };
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let low = |values: Vec<f64>| values.into_iter().fold(f64::INFINITY, f64::min);
+        let high = |values: Vec<f64>| values.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let counts = [fields.len(), distinct.len()].map(|count| count.to_string());
+        let kind = match kind {
+            "string" => "string (length)",
+            other => other,
+        };
+        let row = [name, kind.to_string()].into_iter().chain(counts);
+        row.chain([of(low), of(median), of(mean), of(high)])
+            .collect()
+    });
+    let header = [
+        "column", "type", "rows", "distinct", "smallest", "median", "mean", "largest",
+    ];
+    let grid = Grid::new(&header, rows.collect());
+    Shown::Grid(format!("Dataset of {} rows", dataset.rows().len()), grid)
+}
+
+/// A number, or the length of a text.
+fn measure(field: &Value) -> Option<f64> {
+    let length = field.as_str().map(|text| text.chars().count() as f64);
+    field.as_f64().or(length)
 }
 
 fn list_of_numbers(value: &Dynamic) -> Option<Tensor> {
@@ -70,7 +123,7 @@ fn of_tensor(tensor: &Tensor) -> Result<Shown, Error> {
     grid.note = format!(
         "{} {} {}",
         short(low),
-        sparkline(&histogram(&finite, low, high), BINS),
+        bars(&Histogram::of(&finite, Some(BINS)).counts),
         short(high)
     );
     Ok(Shown::Grid(caption, grid))
@@ -86,16 +139,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// How many values fall in each of the bins between the smallest and the largest.
-fn histogram(values: &[f64], low: f64, high: f64) -> Vec<f64> {
-    let mut bins = vec![0.0; BINS];
-    for value in values {
-        let place = (value - low) / (high - low).max(f64::MIN_POSITIVE) * BINS as f64;
-        bins[(place as usize).min(BINS - 1)] += 1.0;
-    }
-    bins
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,14 +148,5 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median(vec![7.0]), 7.0);
-    }
-
-    #[test]
-    fn a_histogram_counts_every_value() {
-        let values = [0.0, 0.5, 1.0, 1.0];
-        let bins = histogram(&values, 0.0, 1.0);
-        assert_eq!(bins.iter().sum::<f64>(), 4.0);
-        assert_eq!((bins[0], bins[BINS - 1]), (1.0, 2.0));
-        assert_eq!(histogram(&[5.0, 5.0], 5.0, 5.0).iter().sum::<f64>(), 2.0);
     }
 }

@@ -3,7 +3,7 @@
 use super::Grid;
 use super::grid::short;
 use crate::plot::sparkline;
-use crate::train::Metrics;
+use crate::train::{Metrics, curve};
 
 /// Metrics that people look at first, where a run has them.
 const WATCHED: [&str; 11] = [
@@ -33,7 +33,7 @@ pub fn curves(history: &[Metrics]) -> Grid {
     };
     names.splice(1..1, parts.map(|(name, _)| name.as_str()).filter(is_part));
     let rows = names.iter().filter_map(|name| {
-        let values: Vec<f64> = history.iter().filter_map(|m| m.get(name)).collect();
+        let values = curve(history, name);
         let (first, last) = (values.first()?, values.last()?);
         let row = [name.to_string(), short(*first), short(*last)];
         Some(row.into_iter().chain([sparkline(&values, WIDTH)]).collect())

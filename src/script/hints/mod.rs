@@ -1,40 +1,28 @@
 //! What would be right, for errors that Rhai words poorly.
 
-use super::docs::{Found, Index, MODULES};
+mod elsewhere;
+mod parse;
+
+use super::docs::{Found, Index, MODULES, friendly};
 use super::imports::STDLIB;
 use crate::error::nearest;
-use rhai::{Engine, EvalAltResult, ParseErrorType};
+use rhai::{Engine, EvalAltResult};
 
-/// Words of other languages, and what is written here.
-const ELSEWHERE: [(&str, &str); 11] = [
-    ("None", "nothing is `()`"),
-    ("null", "nothing is `()`"),
-    ("nil", "nothing is `()`"),
-    ("True", "it is `true` here"),
-    ("False", "it is `false` here"),
-    ("lambda", "a closure is `|x| x + 1`"),
-    ("var", "a variable begins with `let`"),
-    (
-        "new",
-        "a function makes a value: `tensor([1])`; as a name choose another",
-    ),
-    ("quit", "`:quit` or Ctrl-D leaves"),
-    (
-        "exit",
-        "`:quit` or Ctrl-D leaves the prompt, `exit()` ends a script",
-    ),
-    ("self", "the value that a method is called on is `this`"),
-];
+/// Where an error is in its source: the line, split at the error.
+#[derive(Clone, Copy, Default)]
+pub struct Spot<'a> {
+    pub before: &'a str,
+    pub rest: &'a str,
+}
 
 /// What would be right, for errors that Rhai words poorly.
 ///
-/// `names` are the variables of the session, and `line` the text from the error's place to the end of
-/// its line.
+/// `names` are the variables of the session.
 pub fn hint(
     engine: &Engine,
     error: &EvalAltResult,
     names: &[String],
-    line: &str,
+    spot: Spot,
 ) -> Option<String> {
     match error.unwrap_inner() {
         EvalAltResult::ErrorFunctionNotFound(signature, _)
@@ -50,30 +38,7 @@ pub fn hint(
             let name = signature.split(" (").next().unwrap_or(signature);
             function_hint(engine, name, signature)
         }
-        EvalAltResult::ErrorVariableNotFound(name, _) => {
-            if let Some((_, meant)) = ELSEWHERE.iter().find(|(word, _)| word == name) {
-                return Some((*meant).to_string());
-            }
-            let rest = line.strip_prefix(name.as_str()).unwrap_or_default().trim_start();
-            if rest.starts_with('=') && !rest.starts_with("==") && !names.contains(name) {
-                return Some(format!("a new variable begins with `let`: `let {name} = ..`"));
-            }
-            if names.contains(name) {
-                return Some(format!(
-                    "a function sees its parameters and constants; make `{name}` one of these \
-                     (`const {name} = ..`), or the function a closure, which sees what is around it"
-                ));
-            }
-            if MODULES.iter().any(|(module, _)| module == name) {
-                return Some(format!(
-                    "`{name}` is a module: write `{name}::`, not `{name}.`"
-                ));
-            }
-            // Of names of one letter each is near to every other.
-            let others = names.iter().filter(|known| *known != name && name.len() > 1);
-            let near = nearest(name, others.map(String::as_str))?;
-            Some(format!("did you mean `{near}`?"))
-        }
+        EvalAltResult::ErrorVariableNotFound(name, _) => variable_hint(name, names, spot),
         EvalAltResult::ErrorModuleNotFound(..) => {
             let built_in: Vec<&str> = STDLIB.iter().map(|(name, _)| *name).collect();
             let modules = MODULES.map(|(name, _)| name);
@@ -94,7 +59,7 @@ pub fn hint(
              or a list with one of these for each axis"
                 .into(),
         ),
-        EvalAltResult::ErrorParsing(kind, _) => parse_hint(kind, line),
+        EvalAltResult::ErrorParsing(kind, _) => parse::hint(kind, spot),
         EvalAltResult::ErrorDataRace(..) => Some(
             "the closure uses the very variable that the call is made on; write it as a function \
              call, `f(x, |..| ..)`, or copy what the closure needs into another variable"
@@ -104,8 +69,63 @@ pub fn hint(
             "a map without this key; `m.get(\"key\") ?? other` answers with another value".into(),
         ),
         EvalAltResult::ErrorDotExpr(text, _) => member_hint(engine, text),
+        EvalAltResult::ErrorFor(_) => {
+            Some("a loop goes over a list, a range or a map's keys: `for i in 0..3 { .. }`".into())
+        }
+        EvalAltResult::ErrorRuntime(value, _) => native_hint(&value.to_string()),
         _ => None,
     }
+}
+
+fn variable_hint(name: &str, names: &[String], spot: Spot) -> Option<String> {
+    if spot.before.trim_end().ends_with("import") {
+        return Some(
+            "modules such as `mx::` need no import; a script's path stands in quotes: \
+             `import \"std/rewards\" as rewards`"
+                .into(),
+        );
+    }
+    if let Some(meant) = elsewhere::variable(name).or_else(|| elsewhere::word(name)) {
+        return Some(meant.to_string());
+    }
+    let rest = spot
+        .rest
+        .strip_prefix(name)
+        .unwrap_or_default()
+        .trim_start();
+    if rest.starts_with('=') && !rest.starts_with("==") && !names.iter().any(|known| known == name)
+    {
+        return Some(format!(
+            "a new variable begins with `let`: `let {name} = ..`"
+        ));
+    }
+    if names.iter().any(|known| known == name) {
+        return Some(format!(
+            "a function sees its parameters and constants; make `{name}` one of these \
+             (`const {name} = ..`), or the function a closure, which sees what is around it"
+        ));
+    }
+    if MODULES.iter().any(|(module, _)| *module == name) {
+        return Some(format!(
+            "`{name}` is a module: write `{name}::`, not `{name}.`"
+        ));
+    }
+    // Of names of one letter each is near to every other.
+    let others = names
+        .iter()
+        .filter(|known| *known != name && name.len() > 1);
+    let near = nearest(name, others.map(String::as_str))?;
+    Some(format!("did you mean `{near}`?"))
+}
+
+/// For errors of our own functions that somebody who comes from NumPy meets.
+fn native_hint(message: &str) -> Option<String> {
+    let of_shape = ["zeros", "ones", "full"].iter();
+    let name = of_shape
+        .copied()
+        .find(|name| message.starts_with(&format!("{name}, argument `")))?;
+    let is_number = message.contains("(integer); expected");
+    is_number.then(|| format!("a shape is one list: `mx::{name}([2, 3])`"))
 }
 
 /// At most so many ways to call a function are shown under an error.
@@ -118,10 +138,8 @@ fn function_hint(engine: &Engine, name: &str, signature: &str) -> Option<String>
             "the closure was called with {given} argument(s); give it that many parameters"
         ));
     }
-    if name == "print" {
-        return Some(
-            "`print` takes one value; several stand in one text: print(`${a} ${b}`)".into(),
-        );
+    if let Some(meant) = elsewhere::function(name) {
+        return Some(meant.into());
     }
     if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         if signature.contains("string") {
@@ -133,6 +151,13 @@ fn function_hint(engine: &Engine, name: &str, signature: &str) -> Option<String>
         return has_list.then(|| "of a list, `tensor(list)` makes a tensor".into());
     }
     let index = Index::new(engine);
+    let has_list_first = signature[name.len()..].starts_with(" (array");
+    let is_of_mx = |entry: &&super::docs::Entry| entry.name == name && entry.is_method_too;
+    if has_list_first && index.entries().iter().any(|entry| is_of_mx(&entry)) {
+        return Some(format!(
+            "of a list of numbers, make a tensor first: `tensor(list).{name}()`"
+        ));
+    }
     let of_tensors = || index.members_of(Some("Tensor"));
     if signature.contains("(bool") && of_tensors().iter().any(|member| member == name) {
         return Some(format!(
@@ -169,34 +194,6 @@ fn is_call_of(name: &str, signature: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(" ("))
 }
 
-fn parse_hint(kind: &ParseErrorType, line: &str) -> Option<String> {
-    let text = kind.to_string();
-    let word = text.split('\'').nth(1).unwrap_or_default();
-    let hint = if let Some((_, meant)) = ELSEWHERE.iter().find(|(known, _)| *known == word) {
-        meant
-    } else if text.contains("'@'") {
-        "the product of matrices is `a.matmul(b)`"
-    } else if text.contains("'++'") {
-        "`x += 1` adds one"
-    } else if text.contains("'--'") {
-        "`x -= 1` takes one away"
-    } else if text.contains("is a reserved keyword") {
-        "Rhai keeps this word to itself; choose another name, or as a key write it in quotes: \
-         #{ \"default\": 1 }"
-    } else if text.starts_with("Invalid character") {
-        "text stands in double quotes: \"text\""
-    } else if text.contains("for a matching (") && line.starts_with(',') {
-        "a list is written `[1, 2]`"
-    } else if text.contains("terminate this statement") && line.starts_with(':') {
-        "a map is written `#{ key: value }`, and a variable without its type: `let x = 3`"
-    } else if text.contains("to start a statement block") {
-        "what belongs together stands in braces: `if x { 3 } else { 4 }`, `for x in list { .. }`"
-    } else {
-        return None;
-    };
-    Some(hint.into())
-}
-
 /// For a property that a value does not have.
 fn member_hint(engine: &Engine, text: &str) -> Option<String> {
     let mut quoted = text.split('\'').skip(1).step_by(2);
@@ -206,13 +203,11 @@ fn member_hint(engine: &Engine, text: &str) -> Option<String> {
             "what stands before `.{property}` is `()`: there is no value"
         ));
     }
-    let kind = match kind {
-        "i64" => "integer",
-        "f64" => "number",
-        "array" => "list",
-        other => other,
-    };
-    let members = Index::new(engine).members_of(Some(kind));
+    if let Some(meant) = elsewhere::property(property) {
+        return Some(meant.into());
+    }
+    let kind = friendly(kind);
+    let members = Index::new(engine).members_of(Some(&kind));
     let near = nearest(property, members.iter().map(String::as_str));
     Some(match near {
         Some(near) => format!("did you mean `.{near}`?"),

@@ -1,0 +1,90 @@
+//! Prose in the columns of a terminal.
+
+use crate::script::Screen;
+use crate::session::{Failure, coloured};
+use textwrap::{Options, WordSplitter};
+
+/// Lines of prose are not wider than this however wide the terminal is.
+const WIDEST: usize = 100;
+/// A first column of a list that is wider than this is prose.
+const WIDEST_NAME: usize = 40;
+
+/// A text whose lines are broken between words, each under its own beginning. Lines that are set in by
+/// four columns are code, and stay as they are.
+pub fn wrapped(text: &str, columns: usize) -> String {
+    let columns = columns.min(WIDEST);
+    let lines = text.lines().map(|line| match line.starts_with("    ") {
+        true => line.to_string(),
+        false => broken(line, columns, hanging(line)),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// An error as a screen shows it.
+pub fn error_text(failure: &Failure, screen: &Screen) -> String {
+    let text = wrapped_error(&failure.rendered, screen.columns);
+    match screen.colour {
+        true => coloured(&text),
+        false => text,
+    }
+}
+
+/// An error whose sentences are broken between words; the source line and the place stay as they are.
+pub fn wrapped_error(text: &str, columns: usize) -> String {
+    let columns = columns.min(WIDEST);
+    let lines = text.lines().map(|line| {
+        let is_sentence = ["error: ", "  hint: ", "            or "];
+        match is_sentence.iter().find(|start| line.starts_with(**start)) {
+            Some(start) => broken(line, columns, start.len()),
+            None => line.to_string(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Where the words of a line begin: behind the name of a list's entry, or behind its own indent.
+fn hanging(line: &str) -> usize {
+    let indent = line.len() - line.trim_start().len();
+    let gap = line[indent..].find("  ").map(|at| indent + at);
+    match gap.filter(|at| *at < WIDEST_NAME) {
+        Some(at) => at + line[at..].len() - line[at..].trim_start().len(),
+        None if indent == 0 => 4,
+        None => indent,
+    }
+}
+
+fn broken(line: &str, columns: usize, hanging: usize) -> String {
+    // In a terminal too narrow for that, the terminal may break it.
+    if textwrap::core::display_width(line) <= columns || hanging + 20 > columns {
+        return line.to_string();
+    }
+    let indent = " ".repeat(hanging);
+    let options = Options::new(columns)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(line, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_broken_between_words_and_code_is_not() {
+        let text = "f(a: Tensor, axis: integer = -1, keepdims: bool = false) -> Tensor\n  name   what it is for, in so many words that they do not fit\n    let code = \"that is longer than the terminal is wide\";";
+        assert_eq!(
+            wrapped(text, 40),
+            "f(a: Tensor, axis: integer = -1,\n    keepdims: bool = false) -> Tensor\n  name   what it is for, in so many\n         words that they do not fit\n    let code = \"that is longer than the terminal is wide\";"
+        );
+    }
+
+    #[test]
+    fn the_source_line_of_an_error_stays_whole() {
+        let text = "error: a sentence that is too long for one line\n  --> cell[1]:1:1\n  |\n1 | let a_source_line = of_any_length(and_more);\n  hint: another sentence that is too long";
+        assert_eq!(
+            wrapped_error(text, 40),
+            "error: a sentence that is too long for\n       one line\n  --> cell[1]:1:1\n  |\n1 | let a_source_line = of_any_length(and_more);\n  hint: another sentence that is too\n        long"
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! Names that other languages have, and what is written here.
+
+/// What a name means here, if it is known in another language.
+type Known = (&'static [&'static str], &'static str);
+
+/// Names that stand for something wherever they are.
+const WORDS: [Known; 9] = [
+    (&["None", "null", "nil", "undefined"], "nothing is `()`"),
+    (&["True"], "it is `true` here"),
+    (&["False"], "it is `false` here"),
+    (&["lambda"], "a closure is `|x| x + 1`"),
+    (
+        &["elif", "elsif", "elseif"],
+        "the next condition is `else if x { .. }`",
+    ),
+    (&["var"], "a variable begins with `let`"),
+    (
+        &["new"],
+        "a function makes a value: `tensor([1])`; as a name choose another",
+    ),
+    (&["self"], "the value that a method is called on is `this`"),
+    (
+        &["def", "func", "function"],
+        "a function is `fn name(a, b) { .. }`",
+    ),
+];
+
+const VARIABLES: [Known; 6] = [
+    (&["quit"], "`:quit` or Ctrl-D leaves"),
+    (
+        &["exit"],
+        "`:quit` or Ctrl-D leaves the prompt, `exit()` ends a script",
+    ),
+    (
+        &["help"],
+        "`help()` lists what there is, `help(\"softmax\")` or `softmax?` explains a name",
+    ),
+    (
+        &["np", "numpy", "torch", "jnp", "tf"],
+        "tensors are made and computed with by `mx::`, as in `mx::zeros([2, 3])`; `help(\"mx\")` lists it",
+    ),
+    (
+        &["math"],
+        "`sqrt(x)`, `exp(x)` and the like need no module; of tensors they are in `mx::`",
+    ),
+    (&["console", "sys", "os"], "`print(x)` writes a line"),
+];
+
+const FUNCTIONS: [Known; 24] = [
+    (
+        &["print"],
+        "`print` takes one value; several stand in one text: print(`${a} ${b}`)",
+    ),
+    (
+        &["println", "printf", "echo", "puts"],
+        "`print(x)` writes a line",
+    ),
+    (
+        &["str", "repr"],
+        "`x.to_string()`, or in a text `${x}` between back-ticks",
+    ),
+    (
+        &["format"],
+        "values stand in a text between back-ticks: `${a} of ${b}`",
+    ),
+    (&["float"], "`x.to_float()`, of a text `parse_float(text)`"),
+    (
+        &["range"],
+        "`0..n` counts from 0 to n - 1, `range(from, to, step)` by steps",
+    ),
+    (&["sorted"], "`list.sort()` sorts a list in place"),
+    (
+        &["reversed"],
+        "`list.reverse()` turns a list round in place",
+    ),
+    (&["dict", "object"], "a map is written `#{ key: value }`"),
+    (&["list", "tuple", "array"], "a list is written `[1, 2]`"),
+    (
+        &["set"],
+        "a map serves as a set: `seen[key] = true`, `key in seen`",
+    ),
+    (&["upper", "toUpperCase"], "`text.to_upper()`"),
+    (&["lower", "toLowerCase"], "`text.to_lower()`"),
+    (&["strip"], "`text.trim()` trims a text in place"),
+    (&["startswith", "startsWith"], "`text.starts_with(\"..\")`"),
+    (&["endswith", "endsWith"], "`text.ends_with(\"..\")`"),
+    (
+        &["append"],
+        "`list.push(item)` adds an item, `list + other` joins two lists",
+    ),
+    (
+        &["enumerate"],
+        "`for (item, i) in list { .. }` counts along, as `list.map(|item, i| ..)` does",
+    ),
+    (
+        &["isinstance", "type", "typeof"],
+        "`type_of(x)` names the type of a value",
+    ),
+    (
+        &["time"],
+        "`timestamp()` now, and `.elapsed` of it later: seconds",
+    ),
+    (
+        &["random", "rand", "randn", "randint"],
+        "`mx::random::` has `uniform`, `normal`, `randint` and others",
+    ),
+    (&["any"], "`list.some(|x| ..)`; of a tensor `t.any()`"),
+    (&["length", "size", "count"], "`x.len()`"),
+    (&["join"], "`text::join(list, \", \")`"),
+];
+
+const PROPERTIES: [Known; 1] = [(&["length", "size", "count"], "`.len()`")];
+
+fn find(table: &[Known], name: &str) -> Option<&'static str> {
+    let known = table.iter().find(|(names, _)| names.contains(&name))?;
+    Some(known.1)
+}
+
+/// Of a word wherever it stands.
+pub fn word(name: &str) -> Option<&'static str> {
+    find(&WORDS, name)
+}
+
+/// Of a name that is used as a variable.
+pub fn variable(name: &str) -> Option<&'static str> {
+    find(&VARIABLES, name)
+}
+
+/// Of a name that is called.
+pub fn function(name: &str) -> Option<&'static str> {
+    find(&FUNCTIONS, name)
+}
+
+/// Of a name behind a dot.
+pub fn property(name: &str) -> Option<&'static str> {
+    find(&PROPERTIES, name)
+}
