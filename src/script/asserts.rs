@@ -99,7 +99,7 @@ fn check(ctx: &NativeCallContext, condition: &Dynamic, message: &str) -> Answer<
         Ok(false) if message.is_empty() => Err(Error::Unsupported("assertion failed".into())),
         Ok(false) => Err(Error::Unsupported(format!("assertion failed: {message}"))),
         Err(_) => {
-            let kind = kind_of(ctx.engine(), &condition);
+            let kind = kind_of(ctx.engine(), condition);
             let found = format!("{} ({kind})", convert::brief(condition));
             let expected = "a boolean; of a tensor, `.all().item()` makes one";
             Err(Error::value("assert", found, expected))
