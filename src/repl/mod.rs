@@ -60,6 +60,7 @@ pub fn run(session: Session, opening: Opening) -> crate::Result<()> {
         Rc::new(|text| println!("{text}")),
         Rc::new(|text| eprintln!("{text}")),
     );
+    prompt.error_screen = Some(error_screen());
     match opening {
         Opening::Greeting => println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION")),
         Opening::Script(result) => {

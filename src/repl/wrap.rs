@@ -30,7 +30,11 @@ pub fn error_text(failure: &Failure, screen: &Screen) -> String {
 }
 
 /// An error whose sentences are broken between words; the source line and the place stay as they are.
-pub fn wrapped_error(text: &str, columns: usize) -> String {
+/// What is no terminal (`usize::MAX` columns) gets each sentence whole, for a log to be searched.
+fn wrapped_error(text: &str, columns: usize) -> String {
+    if columns == usize::MAX {
+        return text.to_string();
+    }
     let columns = columns.min(WIDEST);
     let lines = text.lines().map(|line| {
         let is_sentence = ["error: ", "  hint: ", "            or "];

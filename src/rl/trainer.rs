@@ -212,7 +212,10 @@ impl GrpoTrainer {
             interrupted: interrupt::is_set(),
             stopped: self.stop,
             first_reward: rewards.first().copied().unwrap_or(f64::NAN),
-            last_reward: rewards.last().copied().unwrap_or(f64::NAN),
+            last_reward: curve(&self.history, "reward")
+                .last()
+                .copied()
+                .unwrap_or(f64::NAN),
             rewards,
             seconds: start.elapsed().as_secs_f64(),
             run_dir,

@@ -162,11 +162,7 @@ fn message(error: &EvalAltResult) -> String {
     }
     // Rhai puts this before every text that a binding or `throw` gives.
     let plain = error.strip_prefix("Runtime error: ").unwrap_or(&error);
-    let mut plain = plain
-        .replace("&mut ", "")
-        .replace("&str | ImmutableString | String", "string")
-        .replace("core::ops::range::RangeInclusive<i64>", "range")
-        .replace("core::ops::range::Range<i64>", "range");
+    let mut plain = spelt(plain);
     // Types that Rhai calls by their path in Rust.
     while let Some(start) = plain.find("mlx_repl::script::") {
         let path = &plain[start..];
@@ -178,6 +174,14 @@ fn message(error: &EvalAltResult) -> String {
     plain
 }
 
+/// Types of several words as one: before each word is taken for itself.
+fn spelt(text: &str) -> String {
+    text.replace("&mut ", "")
+        .replace("&str | ImmutableString | String", "string")
+        .replace("core::ops::range::RangeInclusive<i64>", "range")
+        .replace("core::ops::range::Range<i64>", "range")
+}
+
 fn plain_text(error: &EvalAltResult) -> String {
     match error {
         // The name of a closure means nothing to its author.
@@ -187,7 +191,7 @@ fn plain_text(error: &EvalAltResult) -> String {
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
         EvalAltResult::ErrorParsing(kind, _) => format!("{kind}"),
         EvalAltResult::ErrorFunctionNotFound(..) | EvalAltResult::ErrorDotExpr(..) => {
-            with_our_types(&error.to_string())
+            with_our_types(&spelt(&error.to_string()))
         }
         other => other.to_string(),
     }

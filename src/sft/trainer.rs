@@ -122,7 +122,10 @@ impl SftTrainer {
             steps: self.step - first,
             interrupted: interrupt::is_set(),
             first_loss: losses.first().copied().unwrap_or(f64::NAN),
-            last_loss: losses.last().copied().unwrap_or(f64::NAN),
+            last_loss: curve(&self.history, "loss")
+                .last()
+                .copied()
+                .unwrap_or(f64::NAN),
             losses,
             seconds: start.elapsed().as_secs_f64(),
             run_dir,
