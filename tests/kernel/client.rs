@@ -48,7 +48,10 @@ impl Answer {
 
     /// What was printed.
     pub fn text(&self) -> String {
-        let streams = self.published.iter().filter(|(kind, _)| kind == "stream");
+        let streams = self
+            .published
+            .iter()
+            .filter(|(kind, content)| kind == "stream" && content["name"] == "stdout");
         let text = streams.map(|(_, content)| content["text"].as_str().unwrap());
         text.collect()
     }

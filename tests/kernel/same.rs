@@ -1,23 +1,20 @@
 //! The prompt and the notebook are one session: the same values, the same errors.
 
 use crate::client::{Kernel, root};
-use std::path::Path;
 use std::process::{Command, Output};
 
-/// Scripts that take a moment only; the others run the same code.
-const GOLDEN: [&str; 5] = ["tensors", "gradients", "rewards", "files", "generation"];
-
-/// One of each kind.
-const ERRORS: [&str; 8] = [
-    "assert_eq",
-    "bad_reshape",
-    "broadcast",
-    "called_by",
-    "data_race",
-    "index_outside",
-    "module_with_a_dot",
-    "ragged_tensor",
-];
+/// Scripts of a folder, in order.
+fn scripts(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let scripts = paths.filter(|path| path.extension().is_some_and(|kind| kind == "rhai"));
+    let mut names: Vec<String> = scripts
+        .map(|path| format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap()))
+        .collect();
+    names.sort();
+    assert!(names.len() > 10, "{folder}: {names:?}");
+    names
+}
 
 fn program(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mlx-repl"));
@@ -30,23 +27,22 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn golden_scripts_run_in_both() {
-    for name in GOLDEN {
-        let path = format!("tests/golden/{name}.rhai");
+    for path in scripts("tests/golden") {
         let folder = tempfile::tempdir().unwrap();
-        let prompt = program(&["run", &path, "--", &folder.path().display().to_string()]);
+        let place = folder.path().display().to_string();
+        let prompt = program(&["run", &path, "--", &place]);
         assert!(prompt.status.success(), "{}", text(&prompt.stderr));
 
-        let folder = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
         let mut kernel = Kernel::start();
-        kernel.run(&format!("const args = [`{}`];", folder.path().display()));
+        kernel.run(&format!("const args = [`{}`];", other.path().display()));
         let code = std::fs::read_to_string(root().join(&path)).unwrap();
         let notebook = kernel.run(&code);
-        assert_eq!(
-            notebook.reply["status"], "ok",
-            "{name}: {:?}",
-            notebook.reply
-        );
-        assert_eq!(notebook.text(), text(&prompt.stdout), "{name}");
+        let reply = &notebook.reply;
+        assert_eq!(reply["status"], "ok", "{path}: {reply:?}");
+        let shown = notebook.text();
+        let shown = shown.replace(&other.path().display().to_string(), &place);
+        assert_eq!(shown, text(&prompt.stdout), "{path}");
     }
 }
 
@@ -73,16 +69,17 @@ fn values_look_the_same() {
     }
 }
 
+/// The program's own errors are in the files beside the scripts (`tests/scripts/errors.rs`).
 #[test]
 fn errors_read_the_same() {
-    let mut kernel = Kernel::start();
-    for (i, name) in ERRORS.iter().enumerate() {
-        let path = format!("tests/errors/{name}.rhai");
-        assert!(Path::new(&root().join(&path)).exists(), "{path}");
-        let prompt = text(&program(&["run", &path]).stderr);
+    for path in scripts("tests/errors") {
         let code = std::fs::read_to_string(root().join(&path)).unwrap();
-        let notebook = kernel.run(&code).error();
-        let notebook = notebook.replace(&format!("cell[{}]", i + 1), &path);
-        assert_eq!(notebook.trim_end(), prompt.trim_end(), "{name}");
+        let notebook = Kernel::start().run(&code).error();
+        let shown = notebook
+            .replace("cell[1]", &path)
+            .replace(&root().display().to_string(), "ROOT");
+        let snapshot = root().join(&path).with_extension("txt");
+        let prompt = std::fs::read_to_string(snapshot).unwrap();
+        assert_eq!(shown.trim_end(), prompt.trim_end(), "{path}");
     }
 }

@@ -31,10 +31,11 @@ type Sizes = [usize; 4];
 const SIZES: Sizes = [4, 8, 128, 64];
 /// What `--quick` takes: enough to see that all sides run, and nothing to compare by.
 const SMALL: Sizes = [2, 4, 16, 8];
-/// How many times the size of all logits a step needs at most, as measured with V = 32,000: 6.4 of
-/// the plain way and 17.6 of TRL, blocks included. TRL has its head in tiles, so what takes that much
-/// is something else; it is not known whether it grows with the vocabulary.
-const COPIES: [usize; 2] = [7, 18];
+/// How many times the size of all logits a step of the plain way needs at most, as measured with
+/// V = 32,000 (6.4) and 151,936 (5.6).
+const PLAIN_COPIES: usize = 7;
+/// What a step of TRL needs at most: 5.5 GB with V = 32,000, 5.9 GB with V = 151,936.
+const TRL_BYTES: usize = 6_500_000_000;
 
 /// A model, and how many steps of it are timed in one turn.
 const MODELS: [(Shape, usize); 3] = [
@@ -115,8 +116,7 @@ impl Programs {
     ) -> Outcome<[Side; 3]> {
         let [prompts, samples, _, completion] = sizes;
         let logits = prompts * samples * completion * keys[5] as usize * size_of::<f32>();
-        let fits = |side: &str, copies: usize| {
-            let needed = copies * logits;
+        let fits = |side: &str, needed: usize| {
             // A quarter stays free, for others at work and for what the estimate is wrong by.
             let fits = available_memory().is_none_or(|bytes| needed < bytes / 4 * 3);
             if !fits {
@@ -125,7 +125,8 @@ impl Programs {
             }
             fits
         };
-        let [with_plain, with_trl] = [fits("plain", COPIES[0]), fits("TRL", COPIES[1])];
+        let with_plain = fits("plain", PLAIN_COPIES * logits);
+        let with_trl = fits("TRL", TRL_BYTES);
         let config = config(keys);
         let mut sides = [Side::default(), Side::default(), Side::default()];
         for _ in 0..rounds {
