@@ -5,7 +5,7 @@
 mod terminal;
 
 use std::time::{Duration, Instant};
-use terminal::Terminal;
+use terminal::{NARROW, Terminal};
 
 const UP: &str = "\x1b[A";
 
@@ -114,6 +114,103 @@ fn an_interrupt_comes_back_to_the_prompt_with_every_value() {
     prompt.keys("\x03");
     prompt.ready();
     assert!(prompt.leave());
+}
+
+/// A small model and a trainer that goes on for a long time.
+const TRAINER: [&str; 3] = [
+    "let m = lm::qwen3(#{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 }, #{ seed: 1, tokenizer: lm::char_tokenizer(\"0123456789=\") });",
+    "let trainer = rl::grpo(m, #{ prompts_per_step: 2, max_steps: 100000, max_completion_length: 4, seed: 0, run_dir: \"run\" });",
+    "let data = data::rows([#{ prompt: \"1=\" }, #{ prompt: \"2=\" }]);",
+];
+
+#[test]
+fn training_and_generation_stop_where_they_can() {
+    let home = home();
+    let prompt = Terminal::of_width(home.path(), NARROW, &[], &["--no-init"]);
+    for line in TRAINER {
+        prompt.keys(&format!("{line}\r"));
+        prompt.ready();
+    }
+    prompt.keys("let report = trainer.train(data, |o| o.map(|x| x.index % 2));\r");
+    prompt.shows("grpo");
+    std::thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    prompt.keys("\x03");
+    prompt.ready();
+    println!(
+        "back at the prompt from training after {:?}",
+        start.elapsed()
+    );
+    assert!(start.elapsed() < Duration::from_secs(5));
+    // One line of the screen was enough for the progress.
+    let is_progress = |line: &&String| line.starts_with("grpo ");
+    let lines = prompt.lines();
+    assert_eq!(lines.iter().filter(is_progress).count(), 1, "{lines:#?}");
+    prompt.line("report.interrupted && report.steps > 0 && report.steps == trainer.metrics.len()");
+    prompt.shows_line("true");
+
+    prompt.keys("print(\"going\"); loop { m.generate(\"1=\", #{ max_tokens: 5000, stop_token_ids: [] }) }\r");
+    prompt.shows_line("going");
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    prompt.keys("\x03");
+    prompt.ready();
+    println!(
+        "back at the prompt from generating after {:?}",
+        start.elapsed()
+    );
+    assert!(start.elapsed() < Duration::from_secs(5));
+    prompt.line("trainer.train(data, |o| o.map(|x| 1), 1).steps");
+}
+
+#[test]
+fn what_is_typed_while_a_cell_runs_comes_after_it() {
+    let home = home();
+    let prompt = Terminal::start(home.path(), &[]);
+    prompt.keys("print(\"going\"); sleep(0.5)\r");
+    prompt.shows_line("going");
+    prompt.keys("20 + 2\r\"abc\".len() + 30\rlet z = 5");
+    prompt.shows_line("22");
+    prompt.shows_line("33");
+    prompt.shows("> let z = 5");
+    prompt.keys("; z + 50\r");
+    prompt.shows_line("55");
+    prompt.ready();
+    // Several lines that are pasted without the terminal's marks.
+    prompt.keys("fn five() {\r5\r}\rfive() * 20\r");
+    prompt.shows_line("100");
+}
+
+#[test]
+fn a_line_that_is_given_up_leaves_no_hint() {
+    let home = home();
+    let prompt = Terminal::start(home.path(), &[]);
+    prompt.line("fn halve(number) { number / 2 }");
+    prompt.keys("halve(");
+    prompt.shows("> halve(number)");
+    prompt.keys("\x03");
+    prompt.ready();
+    let left: Vec<String> = prompt.lines();
+    assert!(left.contains(&"> halve(".to_string()), "{left:#?}");
+}
+
+#[test]
+fn a_script_may_leave_its_values_at_the_prompt() {
+    let home = home();
+    let file = home.path().join("script.rhai");
+    std::fs::write(
+        &file,
+        "let kept = 41;\nfn f(x) { x.missing }\nf(#{});\nlet later = 1;",
+    )
+    .unwrap();
+    let script = file.display().to_string();
+    let prompt = Terminal::of_width(home.path(), NARROW, &[], &["run", "-i", &script]);
+    prompt.shows("error");
+    prompt.line("kept + 1");
+    prompt.shows_line("42");
+    prompt.line(":tb");
+    prompt.shows("script.rhai:2");
+    prompt.shows("script.rhai:3");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! A download as a bar in a terminal, and as a line for each file elsewhere; on standard error.
 
+use super::bar::Bar;
 use crate::hub::Download;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
 /// Somebody to watch a download, as standard error allows.
 pub fn download() -> Box<dyn Download> {
     match std::io::stderr().is_terminal() {
-        true => Box::new(Bar { bar: None }),
+        true => Box::new(Bars { bar: None }),
         false => Box::new(Lines),
     }
 }
@@ -15,21 +15,20 @@ pub fn download() -> Box<dyn Download> {
 /// A file that takes less than a moment gets no bar.
 const WORTH_A_BAR: u64 = 1 << 20;
 
-struct Bar {
-    bar: Option<ProgressBar>,
+/// What a line says.
+const STYLE: &str = "{prefix} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+
+struct Bars {
+    bar: Option<Bar>,
 }
 
-impl Download for Bar {
+impl Download for Bars {
     fn start(&mut self, file: &str, total: u64, already: u64) {
         self.end();
         if total < WORTH_A_BAR {
             return;
         }
-        let bar = ProgressBar::new(total);
-        let style = "{prefix} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-        let style = ProgressStyle::with_template(style);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(file.to_string());
+        let bar = Bar::new(total, STYLE, file);
         bar.set_position(already);
         bar.reset_eta();
         self.bar = Some(bar);
@@ -42,9 +41,7 @@ impl Download for Bar {
     }
 
     fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.abandon();
-        }
+        self.bar = None;
     }
 }
 

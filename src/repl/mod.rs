@@ -1,6 +1,7 @@
 //! Line editing, and how runs look in a terminal.
 
 mod assistant;
+mod bar;
 mod commands;
 mod download;
 mod editor;

@@ -1,16 +1,17 @@
 //! A run as a bar in a terminal, and as lines elsewhere; always on standard error.
 
-use super::screen;
+use super::bar::{Bar, FREE};
+use super::wrap::wrapped;
+use super::{error_screen, screen};
 use crate::plot::fit;
 use crate::train::{Observer, Progress};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Somebody to watch a run, as standard error allows.
 pub fn observer() -> Box<dyn Observer> {
     if std::io::stderr().is_terminal() {
-        Box::new(Bar { bar: None })
+        Box::new(Bars { bar: None })
     } else {
         Box::new(Lines { last: None })
     }
@@ -18,11 +19,8 @@ pub fn observer() -> Box<dyn Observer> {
 
 /// Columns of the bar itself.
 const WIDTH: usize = 24;
-/// Columns that stay free behind a line, so that the `^C` of a terminal does not break it in two.
-const FREE: usize = 4;
-
-struct Bar {
-    bar: Option<ProgressBar>,
+struct Bars {
+    bar: Option<Bar>,
 }
 
 /// What finds room behind the bar.
@@ -33,23 +31,18 @@ fn summary(progress: &Progress, columns: usize) -> String {
     fit(&progress.summary(), columns.saturating_sub(before + FREE))
 }
 
-impl Observer for Bar {
+impl Observer for Bars {
     fn step(&mut self, progress: &Progress) {
         let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::new(progress.total_steps);
-            let style = ProgressStyle::with_template(&format!(
-                "{{prefix}} {{bar:{WIDTH}}} {{pos}}/{{len}}  {{msg}}"
-            ))
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style);
-            bar.set_prefix(progress.task);
-            bar
+            let style = format!("{{prefix}} {{bar:{WIDTH}}} {{pos}}/{{len}}  {{msg}}");
+            Bar::new(progress.total_steps, &style, progress.task)
         });
         bar.set_message(summary(progress, screen().columns));
         bar.set_position(progress.step);
     }
 
     fn note(&mut self, text: &str) {
+        let text = wrapped(text, error_screen().columns);
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
@@ -57,9 +50,7 @@ impl Observer for Bar {
     }
 
     fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.abandon();
-        }
+        self.bar = None;
     }
 }
 

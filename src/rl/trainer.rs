@@ -137,7 +137,9 @@ impl GrpoTrainer {
             return Err(Error::value(
                 "dataset",
                 format!("{rows} rows"),
-                &format!("at least prompts_per_step = {wanted}"),
+                &format!(
+                    "at least prompts_per_step = {wanted}: more rows, or a smaller `prompts_per_step`"
+                ),
             ));
         }
         Ok(match self.settings.max_steps {

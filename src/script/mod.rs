@@ -55,7 +55,7 @@ mod watched;
 pub use docs::friendly;
 pub use error::ScriptError;
 pub use help::{explain, kind_of};
-pub use hints::{Spot, hint};
+pub use hints::{Spot, comment, hint};
 pub use hooks::Names;
 pub use host::Host;
 pub use imports::{STDLIB, constant};

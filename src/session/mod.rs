@@ -129,8 +129,13 @@ impl Session {
         let outcome = self
             .eval(&name, source)
             .and_then(|value| self.outcome(&name, source, value));
-        if outcome.is_err() {
-            self.failed.insert(self.cells);
+        match outcome {
+            Ok(_) => {
+                if let Some(note) = script::comment(source, |name| self.scope.contains(name)) {
+                    (self.host.observer)().note(&format!("note: {note}"));
+                }
+            }
+            Err(_) => drop(self.failed.insert(self.cells)),
         }
         outcome
     }

@@ -161,6 +161,14 @@ impl Kernel {
         self.answer(&id)
     }
 
+    /// Sends a cell that may ask, and waits for nothing.
+    pub fn send_asking_cell(&mut self, code: &str) -> String {
+        self.request(
+            "execute_request",
+            &json!({"code": code, "allow_stdin": true}),
+        )
+    }
+
     /// Sends a cell and waits for nothing.
     pub fn send_cell(&mut self, code: &str) -> String {
         self.request(
@@ -187,6 +195,13 @@ impl Kernel {
         assert_eq!(parent, id);
         answer.reply = content;
         answer
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, name: &str) {
+        let number = self.child.0.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &number]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Whether the program ends by itself.
@@ -265,6 +280,10 @@ impl Connection {
         let mut ready = b"\x05READY\x0bSocket-Type".to_vec();
         ready.extend((kind.len() as u32).to_be_bytes());
         ready.extend(kind.bytes());
+        if kind == "DEALER" {
+            // One name for all connections of this client: a question finds who sent the cell.
+            ready.extend(b"\x08Identity\0\0\0\x06client");
+        }
         stream.write_all(&[4, ready.len() as u8]).unwrap();
         stream.write_all(&ready).unwrap();
         let mut connection = Self { stream };

@@ -143,6 +143,18 @@ fn a_kernel_is_installed_and_removed() {
     let again = kernel_command("uninstall", prefix.path());
     assert_eq!(again.status.code(), Some(1));
 
+    // What it is to compute with is in its command line.
+    let settings = ["kernel", "install", "--device", "cpu", "--seed", "7"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mlx-repl"));
+    command.args(settings).arg("--prefix").arg(prefix.path());
+    assert!(command.status().unwrap().success());
+    let description = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
+    let description: serde_json::Value = serde_json::from_str(&description).unwrap();
+    let words = ["--device=cpu", "--seed=7", "kernel", "run"];
+    let argv = description["argv"].as_array().unwrap();
+    assert_eq!(argv[1..5], words.map(serde_json::Value::from));
+    assert!(kernel_command("uninstall", prefix.path()).status.success());
+
     // What another program keeps there is left alone.
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("kernel.json"), "{\"language\": \"python\"}").unwrap();

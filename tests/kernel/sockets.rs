@@ -57,6 +57,32 @@ fn an_interrupt_keeps_the_state() {
 }
 
 #[test]
+fn nobody_waits_for_a_client_that_has_gone() {
+    let mut kernel = Kernel::start();
+    let mut questions = Connection::open(kernel.ports[3], "DEALER");
+    let id = kernel.send_asking_cell("let kept = 3; input(\"name? \")");
+    let asked = questions.receive();
+    let is_question = |part: &Vec<u8>| String::from_utf8_lossy(part).contains("name? ");
+    assert!(asked.iter().any(is_question), "{asked:?}");
+    drop(questions);
+    let answer = kernel.answer(&id);
+    assert!(answer.error().contains("has gone"), "{}", answer.error());
+    assert_eq!(kernel.run("kept").value(), Some("3"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_kernel_that_is_at_work() {
+    for (signal, code) in [("TERM", "loop {}"), ("INT", "sleep(60)")] {
+        let mut kernel = Kernel::start();
+        kernel.send_cell(code);
+        std::thread::sleep(Duration::from_millis(300));
+        kernel.signal(signal);
+        assert!(kernel.ends(), "{code} goes on after {signal}");
+    }
+}
+
+#[test]
 fn values_come_in_several_forms() {
     let mut kernel = Kernel::start();
     let data = |kernel: &mut Kernel, code: &str| -> Value {

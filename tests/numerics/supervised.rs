@@ -217,6 +217,21 @@ fn trainer(dir: &Path, change: impl Fn(&mut SftSettings)) -> SftTrainer {
 }
 
 #[test]
+fn a_run_without_steps_left_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(dir.path(), |s| s.max_steps = 2);
+    let mut notes = Notes::default();
+    assert_eq!(trainer.train(&sums(4), &mut notes).unwrap().steps, 2);
+    assert!(notes.0.is_empty(), "{:?}", notes.0);
+    let again = trainer.train(&sums(4), &mut notes).unwrap();
+    assert_eq!((again.steps, notes.0.len()), (0, 1));
+    assert!(notes.0[0].contains("all of its 2 steps"), "{:?}", notes.0);
+    // What the run came to is known still.
+    let last = trainer.history.last().unwrap().get("loss");
+    assert_eq!(Some(again.last_loss), last);
+}
+
+#[test]
 fn what_is_cut_is_counted_and_said() {
     let dir = tempfile::tempdir().unwrap();
     let mut trainer = trainer(dir.path(), |s| {

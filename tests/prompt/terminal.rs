@@ -14,17 +14,20 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 100;
+/// As wide as terminals are by themselves.
+pub const NARROW: u16 = 80;
 
 /// What the program has written.
 struct Written {
     parser: vt100::Parser,
+    columns: u16,
     raw: Vec<u8>,
     is_over: bool,
 }
 
 impl Written {
     fn lines(&self) -> Vec<String> {
-        let rows = self.parser.screen().rows(0, COLUMNS);
+        let rows = self.parser.screen().rows(0, self.columns);
         rows.map(|row| row.trim_end().to_string()).collect()
     }
 
@@ -45,9 +48,20 @@ pub struct Terminal {
 impl Terminal {
     /// The program with a home of its own, ready for its first line.
     pub fn start(home: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::of_width(home, COLUMNS, variables, &[])
+    }
+
+    /// The same in a terminal of so many columns, with arguments.
+    pub fn of_width(
+        home: &Path,
+        columns: u16,
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Self {
         let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(ROWS, COLUMNS)).unwrap();
+        pty.resize(Size::new(ROWS, columns)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mlx-repl"))
+            .args(arguments)
             .current_dir(home)
             .env("TERM", "xterm-256color")
             .envs(["HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"].map(|name| (name, home)));
@@ -57,7 +71,8 @@ impl Terminal {
         let child = command.envs(variables.iter().copied()).spawn(pts).unwrap();
         let size = |n: u16| NonZeroU16::new(n).unwrap();
         let written = Written {
-            parser: vt100::Parser::new(size(ROWS), size(COLUMNS), 0),
+            parser: vt100::Parser::new(size(ROWS), size(columns), 0),
+            columns,
             raw: Vec::new(),
             is_over: false,
         };
@@ -140,6 +155,11 @@ impl Terminal {
         self.wait(line, |written| {
             written.lines().iter().any(|shown| shown == line)
         });
+    }
+
+    /// The lines of the screen.
+    pub fn lines(&self) -> Vec<String> {
+        self.written.0.lock().unwrap().lines()
     }
 
     /// Everything that was written, with its escapes.

@@ -68,6 +68,35 @@ fn a_script_gets_its_arguments_and_standard_input_is_a_script() {
 }
 
 #[test]
+fn a_script_needs_no_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.rhai");
+    std::fs::write(&path, "print(args.len());").unwrap();
+    let path = path.to_str().unwrap();
+    assert_eq!(out(&run(&[path])), "0\n");
+    assert_eq!(out(&run(&[path, "--", "a"])), "1\n");
+    let mut child = program(&["run", "-", "--", "a", "b"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"print(args.len());").unwrap();
+    drop(stdin);
+    assert_eq!(out(&child.wait_with_output().unwrap()), "2\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut child = program(&["-e", "print(1)"]);
+    let output = child.stdout(full.unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("No space left"), "{}", err(&output));
+}
+
+#[test]
 fn doc_tells_of_a_name_or_what_there_is() {
     let softmax = run(&["doc", "softmax"]);
     assert_eq!(softmax.status.code(), Some(0));

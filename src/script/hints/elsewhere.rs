@@ -135,3 +135,31 @@ pub fn function(name: &str) -> Option<&'static str> {
 pub fn property(name: &str) -> Option<&'static str> {
     find(&PROPERTIES, name)
 }
+
+/// What a cell does without an error where other languages do something else: `7 // 2` ends before a
+/// comment.
+pub fn comment(source: &str, is_variable: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let (before, rest) = source.trim().rsplit_once("//")?;
+    let is_whole = |text: &str| text.matches('"').count() % 2 == 0 && !text.contains('\n');
+    let rest = rest.trim().trim_end_matches([';', ')']);
+    let is_operand = rest.parse::<f64>().is_ok() || is_variable(rest);
+    let does = "what follows `//` is a comment; `/` of two integers is whole already, and \
+                `mx::floor_divide(a, b)` is what `//` is of arrays in Python";
+    (is_whole(before) && !before.trim().is_empty() && is_operand).then_some(does)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::comment;
+
+    #[test]
+    fn a_division_of_python_is_told_from_a_comment() {
+        let is_variable = |name: &str| name == "x";
+        for input in ["7 // 2", "x // x", "let y = a // 2.5;"] {
+            assert!(comment(input, is_variable).is_some(), "{input}");
+        }
+        for input in ["// 2", "7 / 2", "7 // seven", "\"a // 2", "f(1) // 2 calls"] {
+            assert!(comment(input, is_variable).is_none(), "{input}");
+        }
+    }
+}

@@ -3,6 +3,8 @@
 mod elsewhere;
 mod parse;
 
+pub use elsewhere::comment;
+
 use super::docs::{Found, Index, MODULES, friendly};
 use super::imports::STDLIB;
 use crate::error::nearest;
