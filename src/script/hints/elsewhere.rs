@@ -140,7 +140,7 @@ pub fn property(name: &str) -> Option<&'static str> {
 /// comment.
 pub fn comment(source: &str, is_variable: impl Fn(&str) -> bool) -> Option<&'static str> {
     let (before, rest) = source.trim().rsplit_once("//")?;
-    let is_whole = |text: &str| text.matches('"').count() % 2 == 0 && !text.contains('\n');
+    let is_whole = |text: &str| text.matches('"').count().is_multiple_of(2) && !text.contains('\n');
     let rest = rest.trim().trim_end_matches([';', ')']);
     let is_operand = rest.parse::<f64>().is_ok() || is_variable(rest);
     let does = "what follows `//` is a comment; `/` of two integers is whole already, and \
