@@ -3,11 +3,28 @@
 use super::evaluator::{Completeness, Evaluator};
 
 /// What to write instead of a command of the prompt.
-const INSTEAD: [(&[&str], &str); 5] = [
+const INSTEAD: [(&[&str], &str); 10] = [
     (&["time", "timeit"], "write `timeit(|| ...)`"),
     (&["help", "h", "?"], "write `name?`, or `help()`"),
     (&["run", "load"], "write `import \"file\" as name;`"),
     (&["reset"], "restart the kernel"),
+    (
+        &["quit", "q", "exit"],
+        "the menu of the notebook shuts the kernel down",
+    ),
+    (
+        &["reload", "autoreload"],
+        "scripts that reward are read again by themselves, for others restart the kernel",
+    ),
+    (
+        &["who", "whos"],
+        "Tab lists the variables, `name?` tells of one",
+    ),
+    (&["mem", "device"], "write `mx::memory()` or `mx::device()`"),
+    (
+        &["summ"],
+        "a tensor has `x.mean()`, `x.std()`, `x.min()`, `x.max()`; `plot::histogram(x)` draws it",
+    ),
     (
         &["edit", "e", "save", "hist", "history"],
         "the notebook keeps the cells",
@@ -38,5 +55,5 @@ pub fn wrong(code: &str, evaluator: &impl Evaluator) -> Option<String> {
         !name.is_empty() && matches!(evaluator.about(&format!("{name}?")), Some(Err(_)));
     let is_rhai = || evaluator.completeness(code) == Completeness::Complete;
     (is_unknown && (name == rest || !is_rhai()))
-        .then(|| "commands of the shell belong to the prompt".into())
+        .then(|| "commands of the shell belong to the prompt, or to a terminal".into())
 }

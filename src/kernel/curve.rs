@@ -3,6 +3,8 @@
 use super::iopub::Stream;
 use super::output::{Live, Output};
 use crate::plot::{Plot, Series};
+use crate::script::{Screen, Shown};
+use crate::session::pictures;
 use crate::train::{Observer, Progress};
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,6 @@ pub struct Curve {
     /// The last step in words.
     line: String,
     drawn: Option<Instant>,
-    is_new: bool,
 }
 
 impl Curve {
@@ -37,20 +38,30 @@ impl Curve {
             points: Vec::new(),
             line: String::new(),
             drawn: None,
-            is_new: false,
         }
     }
 
-    fn draw(&mut self) {
+    fn plot(&self) -> Plot {
         let series = vec![Series::named(self.metric, self.points.clone())];
-        let plot = Plot::line(series)
+        Plot::line(series)
             .titled(self.line.as_str())
-            .labelled("step", self.metric);
+            .labelled("step", self.metric)
+    }
+
+    fn draw(&mut self) {
         let text = ("text/plain", self.line.clone());
-        self.live
-            .show(&vec![text, ("image/svg+xml", plot.to_svg())]);
+        let picture = ("image/svg+xml", self.plot().to_svg());
+        self.live.show(&vec![text, picture]);
         self.drawn = Some(Instant::now());
-        self.is_new = false;
+    }
+
+    /// Draws what stays, in all forms: a notebook that is not trusted shows no SVG.
+    fn draw_last(&mut self) {
+        let plot = self.plot();
+        let text = Shown::Plot(plot.clone()).to_text(&Screen::default());
+        let mut forms = vec![("text/plain", text)];
+        forms.extend(pictures(&plot));
+        self.live.show(&forms);
     }
 }
 
@@ -68,20 +79,25 @@ impl Observer for Curve {
             self.points = thinned(&self.points);
         }
         let (task, step, total) = (progress.task, progress.step, progress.total_steps);
-        self.line = format!("{task} {step}/{total}  {}", progress.summary());
-        self.is_new = true;
+        // A picture's title has no columns.
+        let summary = progress.summary().replace("  ", " · ");
+        self.line = format!("{task} {step}/{total} · {summary}");
         if self.drawn.is_none_or(|last| last.elapsed() >= PAUSE) {
             self.draw();
         }
     }
 
     fn note(&mut self, text: &str) {
-        self.output.write(Stream::Err, &format!("{text}\n"));
+        // What goes to this stream looks like a failure, and not all that is worth a line is one.
+        match text.starts_with("warning") {
+            true => self.output.write(Stream::Err, &format!("{text}\n")),
+            false => self.output.display(&vec![("text/plain", text.to_string())]),
+        }
     }
 
     fn end(&mut self) {
-        if self.is_new {
-            self.draw();
+        if !self.points.is_empty() {
+            self.draw_last();
         }
     }
 }

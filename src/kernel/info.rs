@@ -16,9 +16,10 @@ pub fn info() -> Value {
             "version": "1.27",
             "mimetype": "text/x-rhai",
             "file_extension": ".rhai",
-            // No front end knows Rhai; Rust is near enough.
+            // No front end knows Rhai. Rust is nearest, but where it is edited: that mode takes a `#` for
+            // an attribute's, and all that follows for part of it.
             "pygments_lexer": "rust",
-            "codemirror_mode": "rust",
+            "codemirror_mode": "javascript",
         },
         "banner": format!("mlx-repl {version}: Rhai scripts over MLX"),
         "help_links": [{"text": "The Rhai book", "url": "https://rhai.rs/book"}],

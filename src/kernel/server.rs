@@ -168,7 +168,8 @@ impl<E: Evaluator> Server<E> {
     fn answer(&mut self, message: &Message, is_doomed: bool) -> bool {
         match message.kind() {
             "execute_request" if is_doomed => {
-                let content = json!({"status": "aborted", "execution_count": self.count});
+                // Without a number: front ends would put it before a cell that never ran.
+                let content = json!({"status": "aborted"});
                 self.reply(message, "execute_reply", content);
             }
             "execute_request" => self.execute(message),

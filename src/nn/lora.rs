@@ -8,7 +8,7 @@ use mlx_rs::ops;
 /// What is added to a linear map: `scale * (dropout(x) A) B`.
 #[derive(Clone, Debug)]
 pub struct Lora {
-    /// `[in, r]`; for experts `[E, r, in]`.
+    /// `[in, r]`; for experts `[E, r, in]`, so that the rank is the second size of both.
     pub a: Array,
     /// `[r, out]`; for experts `[E, out, r]`. Zeros at first, so that nothing is added.
     pub b: Array,
@@ -39,6 +39,11 @@ impl Lora {
             dropout: settings.dropout,
             key: None,
         })
+    }
+
+    /// The rank of its product.
+    pub fn rank(&self) -> i32 {
+        self.a.dim(1)
     }
 
     /// `y` with the adapter's share, in the dtype of `y`; `times` multiplies by `A` and by `B`.

@@ -111,7 +111,7 @@ pub struct Schedule {
     pub peak: f64,
     pub warmup_steps: u64,
     pub decay: Decay,
-    /// The number of steps that a decay is spread over.
+    /// The number of steps that a decay is spread over; 0 is not known, and nothing decays.
     pub total_steps: u64,
 }
 
@@ -127,6 +127,7 @@ impl Schedule {
         let span = self.total_steps.saturating_sub(self.warmup_steps).max(1);
         let (init, end, steps) = (self.peak, 0.0, span);
         match self.decay {
+            _ if self.total_steps == 0 => init,
             Decay::Constant => init,
             Decay::Linear => Curve::Linear { init, end, steps }.rate(step - self.warmup_steps),
             Decay::Cosine => Curve::Cosine { init, end, steps }.rate(step - self.warmup_steps),
@@ -157,5 +158,7 @@ mod tests {
         assert_eq!(schedule.rate(10), 0.0);
         schedule.decay = Decay::Cosine;
         assert!((schedule.rate(7) - 0.5).abs() < 1e-6);
+        schedule.total_steps = 0;
+        assert_eq!([schedule.rate(3), schedule.rate(70)], [1.0, 1.0]);
     }
 }

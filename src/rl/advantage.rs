@@ -222,6 +222,10 @@ fn check(
             ));
         }
     }
+    let weights = settings.reward_weights.iter();
+    if let Some(bad) = weights.into_iter().find(|weight| !weight.is_finite()) {
+        return Err(Error::setting("reward_weights", bad, "finite numbers"));
+    }
     match settings.reward_weights.len() {
         0 => Ok(vec![1.0; columns]),
         n if n == columns => Ok(settings.reward_weights.clone()),

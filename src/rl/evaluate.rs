@@ -6,11 +6,11 @@ use super::rollout::Rollout;
 use super::sample::looked_at;
 use super::trainer::GrpoTrainer;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generate::GenerateSettings;
 use crate::mlx::interrupt;
 use crate::mlx::random::derive;
-use crate::train::mean_and_std;
+use crate::train::{Metrics, every, mean_and_std};
 
 /// How an evaluation samples.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ pub struct Evaluation {
     pub reward_std: f64,
     /// The share of completions that are a success: what one attempt gives.
     pub pass_at_1: f64,
-    /// The share of prompts of which at least one completion is a success.
+    /// The share of prompts of which at least one completion is a success; one that nothing could score
+    /// counts in neither.
     pub pass_at_k: f64,
     /// Mean of every part.
     pub parts: Vec<(String, f64)>,
@@ -57,6 +58,39 @@ pub struct Evaluation {
     pub num_rows: usize,
     /// What is to be said about the scoring.
     pub notes: Vec<String>,
+}
+
+impl Evaluation {
+    /// Its numbers by name.
+    pub fn numbers(&self) -> Vec<(String, f64)> {
+        let mut list = vec![
+            ("reward".to_string(), self.reward),
+            ("reward_std".to_string(), self.reward_std),
+            ("mean_length".to_string(), self.mean_length),
+            ("pass@1".to_string(), self.pass_at_1),
+        ];
+        let parts = self.parts.iter();
+        list.extend(parts.map(|(name, value)| (format!("rewards/{name}/mean"), *value)));
+        list
+    }
+}
+
+impl EvalSettings {
+    /// An error for the first setting out of its range.
+    pub fn check(&self) -> Result<()> {
+        let counts = [
+            ("num_generations", self.num_generations),
+            ("batch_size", self.batch_size),
+            (
+                "max_completion_length",
+                self.max_completion_length.unwrap_or(1),
+            ),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(Error::setting(*name, 0, "at least 1")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl GrpoTrainer {
@@ -67,10 +101,12 @@ impl GrpoTrainer {
         rewards: &mut [Box<dyn Reward + '_>],
         settings: &EvalSettings,
     ) -> Result<Evaluation> {
+        settings.check()?;
+        self.check_weights(rewards)?;
         let model = self.model.borrow();
         let mut sampler = self.settings.sampler.clone();
         let own = match settings.num_generations {
-            0 | 1 => 0.0,
+            1 => 0.0,
             _ => sampler.temperature,
         };
         sampler.temperature = settings.temperature.unwrap_or(own);
@@ -78,22 +114,19 @@ impl GrpoTrainer {
         let longest = settings.max_completion_length.unwrap_or(base.max_tokens);
         let (mut sums, mut lengths, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         let mut parts: Vec<(String, Vec<f64>)> = Vec::new();
-        for (i, rows) in dataset
-            .rows()
-            .chunks(settings.batch_size.max(1))
-            .enumerate()
-        {
+        for (i, rows) in dataset.rows().chunks(settings.batch_size).enumerate() {
             let rollout = Rollout::sample(
                 &model,
                 rows,
                 &GenerateSettings {
                     sampler: sampler.clone(),
                     seed: derive(derive(self.settings.seed, 2), i as u64),
-                    num_samples: settings.num_generations.max(1),
+                    num_samples: settings.num_generations,
                     max_tokens: longest,
                     ..base.clone()
                 },
                 &self.settings.stop,
+                &self.settings.template,
             )?;
             interrupt::check()?;
             let outputs = &rollout.outputs;
@@ -115,10 +148,11 @@ impl GrpoTrainer {
                 }
             }
         }
-        let size = settings.num_generations.max(1);
+        let size = settings.num_generations;
         let is_success = |sum: &f64| *sum >= settings.pass_threshold;
         let passes: Vec<f64> = sums
             .chunks(size)
+            .filter(|group| group.iter().any(|sum| !sum.is_nan()))
             .map(|group| f64::from(u8::from(group.iter().any(is_success))))
             .collect();
         sums.retain(|sum: &f64| !sum.is_nan());
@@ -140,5 +174,42 @@ impl GrpoTrainer {
             num_rows: dataset.rows().len(),
             notes,
         })
+    }
+
+    /// Looks at `eval_dataset` when that is due: numbers of the step. The step is taken, whatever comes
+    /// of it.
+    pub(super) fn look_aside(
+        &mut self,
+        rewards: &mut [Box<dyn Reward + '_>],
+        metrics: &mut Metrics,
+    ) {
+        let data = match (
+            every(self.settings.eval_steps, self.step),
+            &self.settings.eval_dataset,
+        ) {
+            (true, Some(data)) => data.clone(),
+            _ => return,
+        };
+        let settings = EvalSettings {
+            on_error: self.settings.on_error,
+            ..EvalSettings::default()
+        };
+        let step = self.step;
+        match self.evaluate(&data, rewards, &settings) {
+            Ok(result) => {
+                for (name, value) in result.numbers() {
+                    metrics.set(format!("eval_{name}"), value);
+                }
+                let reward = result.reward;
+                self.notes.extend(result.notes);
+                let said = format!("step {step}: evaluation reward {reward:.4}");
+                self.notes.push(said);
+            }
+            // The run looks at that itself, before its next step.
+            Err(Error::Interrupted) => {}
+            Err(error) => self
+                .notes
+                .push(format!("step {step}: no evaluation: {error}")),
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! What a step is learnt from: its completions as arrays, in parts.
 
 use super::RewardOutput;
-use super::loss::entropy_threshold;
+use super::loss::{at_least, entropy_threshold};
 use super::micro::{MicroBatch, micro_batches};
 use super::sample::Scored;
 use super::trainer::GrpoTrainer;
+use super::update::Entropies;
 use crate::error::Result;
 use crate::generate::Finish;
 use crate::mlx::Array;
@@ -116,37 +117,47 @@ impl GrpoTrainer {
         }
     }
 
-    /// The entropy from which on a token is learnt, of all tokens of the step, and how many tokens
-    /// reach it. A step in one part finds that by itself, and one that learns from all tokens need not
-    /// know.
-    pub(super) fn entropies_of_step(&self, lessons: &[Lesson]) -> Result<(Option<f32>, usize)> {
+    /// Which tokens are learnt for their entropy among all of the step. A step in one part finds that by
+    /// itself, and one that learns from all tokens need not know. It is decided here once: entropies of
+    /// another forward may differ in the last bit, and many are exactly the threshold.
+    pub(super) fn entropies_of_step(&self, lessons: &[Lesson]) -> Result<Entropies> {
         let share = self.settings.loss.top_entropy_quantile;
-        let all = lessons.iter().map(|lesson| lesson.tokens).sum();
-        if share >= 1.0 || lessons.len() < 2 {
-            return Ok((None, all));
+        let all = lessons.iter().map(|lesson| lesson.tokens).sum::<usize>();
+        let of_all = Entropies {
+            kept: None,
+            reach: (lessons.len() > 1).then_some(all as f32),
+        };
+        if share >= 1.0 || lessons.len() < 2 || all == 0 {
+            return Ok(of_all);
         }
         let model = self.model.borrow();
+        let mut entropies = Vec::with_capacity(lessons.len());
         let mut counted = Vec::with_capacity(all);
         for lesson in lessons {
-            let scores = scores(&model.network, &lesson.part.batch, self.head(true))?;
-            let Some(entropies) = scores.entropies else {
-                continue;
+            let batch = &lesson.part.batch;
+            let scores = scores(&model.network, batch, self.head(true))?;
+            let Some(found) = scores.entropies else {
+                return Ok(of_all);
             };
-            let rows = to_f32(&lesson.part.batch.to_rows(&entropies)?)?;
-            let pairs = rows.into_iter().zip(to_f32(&lesson.mask)?);
+            let found = batch.to_rows(&found)?;
+            let pairs = to_f32(&found)?.into_iter().zip(to_f32(&lesson.mask)?);
             counted.extend(pairs.filter(|(_, m)| *m > 0.0).map(|(entropy, _)| entropy));
-        }
-        if counted.is_empty() {
-            return Ok((None, all));
+            entropies.push(found);
         }
         let n = counted.len() as i32;
         let ones = mlx_rs::ops::ones::<f32>(&[n])?;
         let list = Array::from_slice(&counted, &[n]);
-        let threshold = item(&entropy_threshold(&list, &ones, 1.0 - share)?)?;
-        let reach = counted
-            .iter()
-            .filter(|entropy| **entropy >= threshold)
-            .count();
-        Ok((Some(threshold), reach))
+        let threshold = entropy_threshold(&list, &ones, 1.0 - share)?;
+        let kept = (entropies.iter().zip(lessons))
+            .map(|(found, lesson)| {
+                at_least(found, &lesson.mask.gt(Array::from_f32(0.0))?, &threshold)
+            })
+            .collect::<Result<Vec<Array>>>()?;
+        let threshold = item(&threshold)?;
+        let reach = counted.iter().filter(|entropy| **entropy >= threshold);
+        Ok(Entropies {
+            kept: Some(kept),
+            reach: Some(reach.count() as f32),
+        })
     }
 }

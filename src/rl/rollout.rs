@@ -19,20 +19,24 @@ pub struct Rollout {
 }
 
 /// A row's prompt as text and as ids. A conversation goes through the chat template, which may be
-/// told of the row's `tools` and `chat_template_kwargs`, as in TRL.
-fn encode(model: &LanguageModel, row: &Row) -> Result<(String, Vec<i32>)> {
+/// told of the row's `tools` and `chat_template_kwargs`, as in TRL, and of what holds for all rows.
+fn encode(
+    model: &LanguageModel,
+    row: &Row,
+    template: &TemplateOptions,
+) -> Result<(String, Vec<i32>)> {
     let Some(messages) = row.messages() else {
         let prompt = row.prompt()?;
         return Ok((prompt.to_string(), model.encode_prompt(prompt)?));
     };
-    let extra = row.fields.get("chat_template_kwargs");
+    let mut extra = template.extra.clone();
+    let own = row.fields.get("chat_template_kwargs");
+    extra.extend(own.and_then(Value::as_object).cloned().unwrap_or_default());
+    let tools = row.fields.get("tools").or(template.tools.as_ref());
     let options = TemplateOptions {
-        tools: row.fields.get("tools").cloned(),
+        tools: tools.cloned(),
         add_generation_prompt: true,
-        extra: extra
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default(),
+        extra,
     };
     let text = model.tokenizer()?.render(messages, &options)?;
     Ok((text, model.encode_messages(messages, &options)?))
@@ -46,10 +50,11 @@ impl Rollout {
         rows: &[Row],
         settings: &GenerateSettings,
         stop: &[String],
+        template: &TemplateOptions,
     ) -> Result<Self> {
         let prompts: Vec<(String, Vec<i32>)> = rows
             .iter()
-            .map(|row| encode(model, row))
+            .map(|row| encode(model, row, template))
             .collect::<Result<_>>()?;
         let (prompts, prompt_ids): (Vec<String>, Vec<Vec<i32>>) = prompts.into_iter().unzip();
         let tokenizer = model.tokenizer()?;

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::generate::{EngineSettings, GenerateSettings};
 use crate::models::LoraSettings;
 use crate::sampling::{PenaltySettings, SamplerSettings};
+use crate::text::TemplateOptions;
 use crate::train::OptimSettings;
 use std::path::PathBuf;
 
@@ -21,6 +22,9 @@ pub struct GrpoSettings {
     pub penalties: PenaltySettings,
     /// Strings that end a completion.
     pub stop: Vec<String>,
+    /// What the chat template is told of every row; a row's own `tools` and `chat_template_kwargs`
+    /// come before it.
+    pub template: TemplateOptions,
     pub engine: EngineSettings,
     pub stop_token_ids: Option<Vec<i32>>,
     pub loss: LossSettings,
@@ -83,6 +87,7 @@ impl Default for GrpoSettings {
             sampler: SamplerSettings::default(),
             penalties: PenaltySettings::default(),
             stop: Vec::new(),
+            template: TemplateOptions::default(),
             engine: EngineSettings::default(),
             stop_token_ids: None,
             loss: LossSettings::default(),
@@ -132,6 +137,7 @@ impl GrpoSettings {
             ("prompts_per_step", self.prompts_per_step),
             ("max_completion_length", self.max_completion_length),
             ("num_iterations", self.num_iterations),
+            ("num_epochs", self.num_epochs as usize),
             ("logging_steps", self.logging_steps as usize),
             (
                 "gradient_accumulation_steps",
@@ -172,6 +178,10 @@ impl GrpoSettings {
                 found,
                 "from 0 to 1",
             ));
+        }
+        let weights = self.advantage.reward_weights.iter();
+        if let Some(weight) = weights.into_iter().find(|weight| !weight.is_finite()) {
+            return Err(Error::setting("reward_weights", weight, "finite numbers"));
         }
         if self.eval_steps > 0 && self.eval_dataset.is_none() {
             let expected = "0, or an `eval_dataset` beside it";

@@ -1,6 +1,5 @@
 //! The GRPO trainer: sample, score, compare within groups, take a step.
 
-use super::evaluate::EvalSettings;
 use super::live::Changed;
 use super::report::Report;
 use super::reward::{Reward, hashes};
@@ -16,7 +15,7 @@ use crate::mlx::{self, interrupt};
 use crate::models::Qwen3;
 use crate::text::{SharedModel, change};
 use crate::train::{
-    DataId, Metrics, Observer, Position, Progress, RunDir, Stepper, curve, finished, stopped,
+    DataId, Metrics, Observer, Position, Progress, RunDir, Stepper, curve, every, finished, stopped,
 };
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -28,6 +27,18 @@ struct Task {
     data: DataId,
     total: u64,
     start: Instant,
+}
+
+/// What a step is told beside its rows.
+struct Plan<'a> {
+    /// Rows in the place of those that teach nothing.
+    refill: &'a Refill<'a>,
+    /// The steps of the run; 0 where nobody knows.
+    total: u64,
+    /// What its metrics begin with.
+    about: &'a [(&'static str, f64)],
+    /// Whether an evaluation may be due after it.
+    evaluates: bool,
 }
 
 /// A step that was taken.
@@ -85,6 +96,9 @@ impl GrpoTrainer {
     pub fn new(model: SharedModel, settings: GrpoSettings) -> Result<Self> {
         settings.check()?;
         model.borrow().tokenizer()?;
+        if let Some(ids) = &settings.stop_token_ids {
+            model.borrow().network.check_ids(ids)?;
+        }
         change(&model)?.network.prepare(settings.lora.as_ref())?;
         let is_fixed = settings.ref_sync_steps == 0;
         let needs_copy =
@@ -172,6 +186,7 @@ impl GrpoTrainer {
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let total = self.total_steps(source.len())?;
+        self.check_weights(rewards)?;
         let data = DataId::of(source);
         if self.resumed {
             self.position.check(data)?;
@@ -262,8 +277,15 @@ impl GrpoTrainer {
             let step = self.step;
             let rows = source.rows(seed, step, count);
             let others = |round, count| source.others(seed, step, round, count);
-            let about = source.metrics();
-            let taken = self.take_step(&rows, rewards, loss, &others, task.total, &about);
+            let mut about = vec![("epoch", (step + 1) as f64 / per_epoch as f64)];
+            about.extend(source.metrics());
+            let plan = Plan {
+                refill: &others,
+                total: task.total,
+                about: &about,
+                evaluates: true,
+            };
+            let taken = self.take_step(&rows, rewards, loss, &plan);
             let taken = match taken {
                 Ok(taken) => taken,
                 Err(error) => {
@@ -286,36 +308,9 @@ impl GrpoTrainer {
                     metrics,
                 });
             }
-            self.after_step(rewards, observer)?;
-        }
-        Ok(())
-    }
-
-    /// What is due after a step: an evaluation, a checkpoint.
-    fn after_step(
-        &mut self,
-        rewards: &mut [Box<dyn Reward + '_>],
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
-        let every = |steps: u64| steps > 0 && self.step.is_multiple_of(steps);
-        if let (true, Some(data)) = (every(self.settings.eval_steps), &self.settings.eval_dataset) {
-            let settings = EvalSettings {
-                on_error: self.settings.on_error,
-                ..EvalSettings::default()
-            };
-            let step = self.step;
-            match self.evaluate(&data.clone(), rewards, &settings) {
-                Ok(result) => {
-                    result.notes.iter().for_each(|note| observer.note(note));
-                    let reward = result.reward;
-                    observer.note(&format!("step {step}: evaluation reward {reward:.4}"));
-                }
-                Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => observer.note(&format!("step {step}: no evaluation: {error}")),
+            if every(self.settings.save_steps, self.step) {
+                self.checkpoint()?;
             }
-        }
-        if every(self.settings.save_steps) {
-            self.checkpoint()?;
         }
         Ok(())
     }
@@ -327,7 +322,8 @@ impl GrpoTrainer {
         }
     }
 
-    /// One step on given rows; the numbers of the step.
+    /// One step on given rows; the numbers of the step. A rate that decays does so towards `max_steps`;
+    /// without them it stays where the warm-up has brought it.
     pub fn step(&mut self, rows: &[Row], rewards: &mut [Box<dyn Reward + '_>]) -> Result<Metrics> {
         self.step_with(rows, rewards, &mut BuiltIn)
     }
@@ -342,12 +338,17 @@ impl GrpoTrainer {
         if rows.is_empty() {
             return Err(Error::value("rows", "none", "at least one row"));
         }
+        self.check_weights(rewards)?;
         let said = rewards.iter_mut().filter_map(|reward| reward.refresh());
         self.notes.extend(said);
-        let total = self.settings.max_steps.max(self.step + 1);
         let again = |_, count| rows.iter().cycle().take(count).cloned().collect();
-        self.take_step(rows, rewards, loss, &again, total, &[])?
-            .written?;
+        let plan = Plan {
+            refill: &again,
+            total: self.settings.max_steps,
+            about: &[],
+            evaluates: false,
+        };
+        self.take_step(rows, rewards, loss, &plan)?.written?;
         Ok(self.history.last().cloned().unwrap_or_default())
     }
 
@@ -366,20 +367,19 @@ impl GrpoTrainer {
             derive(seed, round)
         };
         let settings = self.settings.generate(&model.eos_token_ids, seed);
-        Rollout::sample(&model, rows, &settings, &self.settings.stop)
+        let (stop, template) = (&self.settings.stop, &self.settings.template);
+        Rollout::sample(&model, rows, &settings, stop, template)
     }
 
-    /// Takes a step whose metrics begin with `about`.
     fn take_step(
         &mut self,
         rows: &[Row],
         rewards: &mut [Box<dyn Reward + '_>],
         loss: &mut dyn PolicyLoss,
-        refill: &Refill,
-        total: u64,
-        about: &[(&'static str, f64)],
+        plan: &Plan,
     ) -> Result<Taken> {
-        self.run()?;
+        let said = self.run()?.note.take();
+        self.notes.extend(said);
         self.scoring = Duration::ZERO;
         mlx::memory::reset_peak()?;
         // 1. Sample and score.
@@ -388,16 +388,16 @@ impl GrpoTrainer {
         let mut scored = self.compare(rollout, scores, rewards)?;
         let mut metrics = Metrics::default();
         metrics.set("step", (self.step + 1) as f64);
-        about
-            .iter()
-            .for_each(|(name, value)| metrics.set(*name, *value));
+        for (name, value) in plan.about {
+            metrics.set(*name, *value);
+        }
         let before = hashes(rewards);
         let mut success = scored.means();
         // What is sampled in the place of dull prompts would make the policy look better or worse.
         self.describe(&scored, &mut metrics);
         if self.settings.dynamic_sampling > 0 {
             let rounds;
-            (scored, rounds) = self.refilled(scored, rewards, refill)?;
+            (scored, rounds) = self.refilled(scored, rewards, plan.refill)?;
             metrics.set("dynamic_sampling/rounds", rounds as f64);
             let teaching = teaching_groups(&scored).len();
             let share = teaching as f64 / scored.rollout.prompt_ids.len() as f64;
@@ -411,13 +411,16 @@ impl GrpoTrainer {
         describe_versions(rewards, &mut metrics);
         let sampling = start.elapsed();
         // 2. Learn. A step that is not taken leaves nothing, and is taken again as a whole.
-        if let Err(error) = self.learn(&scored, total, loss, &mut metrics) {
+        if let Err(error) = self.learn(&scored, plan.total, loss, &mut metrics) {
             self.stepper.discard();
             return Err(error);
         }
         // 3. Write down.
         self.step += 1;
         self.measure(&scored, start, sampling, &mut metrics)?;
+        if plan.evaluates {
+            self.look_aside(rewards, &mut metrics);
+        }
         let written = self.write(&scored, &metrics, rewards);
         self.history.push(metrics);
         self.warn();

@@ -2,10 +2,11 @@
 
 use super::gathered::{Gathered, compared, masked_mean};
 use super::lesson::Lesson;
-use super::loss::{LossInputs, LossSettings, loss};
+use super::loss::{LossInputs, LossSettings, Ratio, loss};
 use super::sample::Scored;
 use super::trainer::GrpoTrainer;
 use crate::error::Result;
+use crate::mlx::autograd::stop_gradient;
 use crate::mlx::random::derive;
 use crate::mlx::{self, Array, autograd, interrupt};
 use crate::nn::Params;
@@ -51,15 +52,17 @@ struct Whole {
     rows: usize,
     /// Tokens that count.
     tokens: usize,
-    /// Those of them that something is learnt from.
+    /// Those of them that something is learnt from, and their rows.
     learnt: usize,
+    learnt_rows: usize,
 }
 
 /// What a micro-batch must know of the entropies of its step.
-struct Entropies {
-    threshold: Option<f32>,
-    /// How many tokens a bonus is the mean of.
-    reach: Option<f32>,
+pub(super) struct Entropies {
+    /// For each micro-batch which tokens are learnt, `[B, T]`, where that was decided for all of them.
+    pub kept: Option<Vec<Array>>,
+    /// How many tokens a bonus is the mean of, where they are more than those of one part.
+    pub reach: Option<f32>,
 }
 
 impl GrpoTrainer {
@@ -77,15 +80,12 @@ impl GrpoTrainer {
             rows: scored.rollout.outputs.len(),
             tokens: outputs.map(|output| self.counted(output)).sum(),
             learnt: lessons.iter().map(|lesson| lesson.tokens).sum(),
+            learnt_rows: lessons.iter().map(|lesson| lesson.part.rows.len()).sum(),
         };
         let mut skipped = 0;
         for iteration in 0..self.settings.num_iterations {
             let mut gathered = Gathered::default();
-            let (threshold, reach) = self.entropies_of_step(&lessons)?;
-            let entropies = Entropies {
-                threshold,
-                reach: (lessons.len() > 1).then_some(reach as f32),
-            };
+            let entropies = self.entropies_of_step(&lessons)?;
             for (i, lesson) in lessons.iter().enumerate() {
                 // Once the weights have moved, the step is finished: half of it could not be told
                 // from a whole one when the run goes on.
@@ -161,12 +161,15 @@ impl GrpoTrainer {
             let run = |args: &[Array]| -> Result<Vec<Array>> {
                 let logprobs = batch.to_rows(&args[0])?;
                 let entropies = batch.to_rows(&args[1])?;
+                // A loss of a script's own may look at them.
+                let detached = stop_gradient(&logprobs)?;
+                let same = (!policy_loss.is_built_in()).then_some(&detached);
                 let inputs = LossInputs {
-                    old_logprobs: old,
+                    old_logprobs: old.or(same),
                     ref_logprobs: reference.as_ref(),
                     sampling_logprobs: Some(&sampled),
                     entropies: Some(&entropies),
-                    entropy_threshold: step.threshold,
+                    entropy_kept: step.kept.as_ref().map(|kept| &kept[index]),
                     num_entropies: step.reach,
                     num_items_in_batch: Some(whole.tokens as f32),
                     max_completion_length: Some(self.settings.max_completion_length as i32),
@@ -220,8 +223,24 @@ impl GrpoTrainer {
             match name.as_str() {
                 "loss" => gathered.mean(&name, value, 1.0),
                 "policy_loss" => gathered.mean(&name, value, share),
+                // A part without tokens has no smallest and no largest.
+                "clip_ratio/low_min" | "clip_ratio/high_max" if lesson.tokens == 0 => {}
                 // A completion that is neither better nor worse is never clipped.
-                clipped if clipped.contains("clip_ratio") => gathered.mean(&name, value, of_tokens),
+                clipped if clipped.contains("clip_ratio") => {
+                    let share = match self.settings.loss.importance_sampling_level {
+                        Ratio::Token => of_tokens,
+                        Ratio::Sequence => of_rows,
+                    };
+                    gathered.mean(&name, value, share);
+                    if clipped.ends_with("low_min") && whole.learnt_rows < whole.rows {
+                        gathered.mean(&name, 0.0, share);
+                    }
+                }
+                // A mean over sequences.
+                "vespo/phi_seq_mean" => {
+                    let rows = lesson.part.rows.len() as f64;
+                    gathered.mean(&name, value, rows / whole.learnt_rows.max(1) as f64);
+                }
                 _ => gathered.mean(&name, value, of_learnt),
             }
         }

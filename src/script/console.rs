@@ -3,13 +3,31 @@
 use super::error::{Answer, At};
 use super::host::Host;
 use super::show::look;
+use crate::error::{Error, Result};
 use crate::mlx::interrupt;
 use rhai::plugin::*;
-use rhai::{Dynamic, EvalAltResult, FnPtr, INT, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FLOAT, FnPtr, INT, NativeCallContext};
+use std::time::Duration;
 
 /// Registers the functions.
 pub fn register(global: &mut Module) {
     global.combine(exported_module!(functions));
+}
+
+/// How often a wait looks whether it should go on.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Waits, but not for somebody who has interrupted.
+fn wait(seconds: FLOAT) -> Result<()> {
+    let wrong = |_| Error::value("sleep", seconds, "seconds from 0 on");
+    let mut left = Duration::try_from_secs_f64(seconds).map_err(wrong)?;
+    while !left.is_zero() {
+        interrupt::check()?;
+        let slice = left.min(GLANCE);
+        std::thread::sleep(slice);
+        left -= slice;
+    }
+    Ok(())
 }
 
 #[export_module]
@@ -23,6 +41,24 @@ mod functions {
     #[rhai_fn(global)]
     pub fn write(ctx: NativeCallContext, text: &str) {
         (Host::of(&ctx).write)(text);
+    }
+
+    /// Waits so many seconds. Ctrl-C ends the wait.
+    ///
+    /// ```rhai
+    /// let start = timestamp();
+    /// sleep(0.02);
+    /// assert(start.elapsed >= 0.02);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn sleep(ctx: NativeCallContext, seconds: FLOAT) -> Answer<()> {
+        super::wait(seconds).at(&ctx)
+    }
+
+    /// Waits so many whole seconds.
+    #[rhai_fn(global, name = "sleep", return_raw)]
+    pub fn sleep_whole(ctx: NativeCallContext, seconds: INT) -> Answer<()> {
+        super::wait(seconds as FLOAT).at(&ctx)
     }
 
     /// Shows a value in the middle of a cell: in a notebook as a picture or a table where it is one,

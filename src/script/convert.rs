@@ -139,12 +139,20 @@ pub fn kind(value: &Dynamic) -> String {
 
 /// A value and its type, for errors: `3 (integer)`.
 pub fn found(value: &Dynamic) -> String {
-    format!("{} ({})", brief(value), kind(value))
+    let (text, kind) = (brief(value), kind(value));
+    match text == kind {
+        true => kind,
+        false => format!("{text} ({kind})"),
+    }
 }
 
 /// A short text of a value, for errors.
 pub fn brief(value: &Dynamic) -> String {
-    let text = value.to_string();
+    // Rhai writes the name of the Rust type where a type is ours, and nothing for `()`.
+    let text = match value.is_variant() || value.is_unit() {
+        true => return kind(value),
+        false => value.to_string(),
+    };
     if text.chars().count() > 40 {
         text.chars().take(39).chain(['…']).collect()
     } else {

@@ -71,6 +71,17 @@ pub fn dataset_of(list: List) -> Result<Dataset> {
     Ok(Dataset::new(rows(&list.into())?))
 }
 
+/// A setting that is a dataset or a list of rows.
+pub fn dataset_setting(s: &mut Settings, name: &'static str) -> Result<Option<Dataset>> {
+    match s.take(name) {
+        None => Ok(None),
+        Some(value) => match value.clone().try_cast::<Dataset>() {
+            Some(dataset) => Ok(Some(dataset)),
+            None => Ok(Some(Dataset::new(rows(&value)?))),
+        },
+    }
+}
+
 /// A row as a map.
 pub fn map_of(row: &Row) -> Dynamic {
     from_json(&Value::Object((*row.fields).clone()))

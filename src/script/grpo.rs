@@ -2,9 +2,9 @@
 
 use super::convert::{brief, from_json};
 use super::curriculum::Curriculum;
-use super::data::{dataset_of, rows};
+use super::data::{dataset_of, dataset_setting, rows};
 use super::error::{Answer, At, raise};
-use super::generate::{engine_settings, stop_strings};
+use super::generate::{engine_settings, stop_strings, template_options};
 use super::host::Host;
 use super::model::Model;
 use super::policy_loss::Closure;
@@ -69,6 +69,8 @@ pub fn grpo_settings(s: &mut Settings) -> Result<(GrpoSettings, Option<FnPtr>)> 
     penalty_settings(s, &mut g.penalties)?;
     engine_settings(s, &mut g.engine)?;
     g.stop = stop_strings(s)?;
+    template_options(s, &mut g.template)?;
+    not_of_training(s)?;
     g.stop_token_ids = s.ids("stop_token_ids")?;
     loss_settings(s, &mut g.loss)?;
     advantage_settings(s, &mut g.advantage)?;
@@ -93,7 +95,7 @@ pub fn grpo_settings(s: &mut Settings) -> Result<(GrpoSettings, Option<FnPtr>)> 
     s.count("max_steps", &mut g.max_steps)?;
     s.count("num_epochs", &mut g.num_epochs)?;
     s.count("eval_steps", &mut g.eval_steps)?;
-    g.eval_dataset = s.value("eval_dataset", "a dataset")?;
+    g.eval_dataset = dataset_setting(s, "eval_dataset")?;
     s.count("save_steps", &mut g.save_steps)?;
     s.count("save_total_limit", &mut g.save_total_limit)?;
     s.boolean("log_completions", &mut g.log_completions)?;
@@ -106,6 +108,20 @@ pub fn grpo_settings(s: &mut Settings) -> Result<(GrpoSettings, Option<FnPtr>)> 
     g.run_dir = s.string("run_dir")?.map(PathBuf::from);
     let loss = s.value("loss", "a closure over the arrays of a batch")?;
     Ok((g, loss))
+}
+
+/// Settings of `.generate` that a step has under another name, or no use for.
+fn not_of_training(s: &mut Settings) -> Result<()> {
+    s.refuse("max_tokens", "nothing: here it is `max_completion_length`")?;
+    s.refuse("num_samples", "nothing: here it is `num_generations`")?;
+    s.refuse(
+        "draft_model",
+        "nothing: a step samples its completions together, without drafts",
+    )?;
+    s.refuse(
+        "cache",
+        "nothing: a step keeps all keys and values, as training does",
+    )
 }
 
 /// How many rounds: `true` is as many as are usually enough.
@@ -318,8 +334,20 @@ mod members {
         rows: List,
         reward: Dynamic,
     ) -> Answer<Dynamic> {
+        evaluate_rows_with(ctx, t, rows, reward, Map::new())
+    }
+
+    /// Mean rewards over a list of rows, with settings.
+    #[rhai_fn(global, name = "evaluate", pure, return_raw)]
+    pub fn evaluate_rows_with(
+        ctx: NativeCallContext,
+        t: &mut GrpoTrainer,
+        rows: List,
+        reward: Dynamic,
+        settings: Map,
+    ) -> Answer<Dynamic> {
         let dataset = dataset_of(rows).at(&ctx)?;
-        evaluate(ctx, t, dataset, reward, Map::new())
+        evaluate(ctx, t, dataset, reward, settings)
     }
 
     /// Mean rewards over a dataset, without learning:
@@ -353,9 +381,13 @@ mod members {
             s.optional("temperature", &mut e.temperature)?;
             s.count("num_generations", &mut e.num_generations)?;
             s.float("pass_threshold", &mut e.pass_threshold)?;
-            let longest = s.integer("max_completion_length")?;
-            e.max_completion_length = longest.and_then(|n| usize::try_from(n).ok());
+            let mut longest = e.max_completion_length.unwrap_or_default();
+            if s.has("max_completion_length") {
+                s.count("max_completion_length", &mut longest)?;
+                e.max_completion_length = Some(longest);
+            }
             s.count("batch_size", &mut e.batch_size)?;
+            e.check()?;
             Ok(e)
         })?;
         let mut rewards = rewards(&ctx, &reward, true)?;
@@ -366,23 +398,21 @@ mod members {
             let mut observer = (Host::of(&ctx).observer)();
             result.notes.iter().for_each(|note| observer.note(note));
         }
-        let k = settings.num_generations.max(1);
+        let k = settings.num_generations;
         let mut map = Map::new();
         let mut set = |name: String, value: f64| map.insert(name.into(), value.into());
-        set("reward".into(), result.reward);
-        set("reward_std".into(), result.reward_std);
-        set("mean_length".into(), result.mean_length);
         set(format!("mean@{k}"), result.reward);
         set(format!("pass@{k}"), result.pass_at_k);
-        set("pass@1".into(), result.pass_at_1);
-        for (name, value) in result.parts {
-            set(format!("rewards/{name}/mean"), value);
+        for (name, value) in result.numbers() {
+            set(name, value);
         }
         map.insert("num_rows".into(), (result.num_rows as INT).into());
         Ok(map.into())
     }
 
-    /// A list of maps of numbers, one for each step.
+    /// A list of maps of numbers, one for each step, under TRL's names. `entropy` and `sampling/..` are means
+    /// over the completions that are learnt from: those that are no better or worse than their group are
+    /// left out of the update, unless `beta`, `entropy_coef` or another setting asks for all.
     ///
     /// ```rhai
     /// let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };

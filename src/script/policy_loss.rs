@@ -2,6 +2,7 @@
 
 use super::convert;
 use super::error::callback;
+use super::settings::float;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::mlx::Array;
@@ -86,6 +87,17 @@ fn numbers(value: &Dynamic) -> Result<Vec<(String, Array)>> {
         return Err(wrong("`metrics` that are no map"));
     };
     map.iter()
-        .map(|(name, value)| Ok((name.to_string(), scalar(value)?)))
+        .map(|(name, value)| Ok((name.to_string(), metric(name, value)?)))
         .collect()
+}
+
+/// A number to watch, as a tensor or plain.
+fn metric(name: &str, value: &Dynamic) -> Result<Array> {
+    match float(value) {
+        Some(number) => Ok(Array::from_f32(number as f32)),
+        None => scalar(value).map_err(|_| {
+            let found = convert::found(value);
+            Error::value(format!("metric `{name}` of `loss`"), found, "a number")
+        }),
+    }
 }

@@ -46,7 +46,14 @@ pub fn loss_settings(s: &mut Settings, into: &mut LossSettings) -> Result<()> {
 
 /// The settings of advantages.
 pub fn advantage_settings(s: &mut Settings, into: &mut AdvantageSettings) -> Result<()> {
-    s.named("scale_rewards", &mut into.scale_rewards, Scale::named)?;
+    if let Some(value) = s.take("scale_rewards") {
+        // TRL had yes and no before it had names.
+        into.scale_rewards = match value.as_bool() {
+            Ok(true) => Scale::Group,
+            Ok(false) => Scale::None,
+            Err(_) => Scale::named(&value.to_string())?,
+        };
+    }
     s.named("baseline", &mut into.baseline, Baseline::named)?;
     if let Some(weights) = s.numbers("reward_weights")? {
         into.reward_weights = weights;
@@ -65,18 +72,23 @@ fn reward_rows(value: &Dynamic) -> Result<Vec<Vec<Option<f64>>>> {
         Some(tensor) => to_list(&tensor.0)?,
         None => value.clone(),
     };
-    let wrong = || Error::value("rewards", convert::kind(value), "numbers [P*G] or [P*G, K]");
-    let cell = |item: &Dynamic| -> Result<Option<f64>> {
+    let wrong = |place: String, value: &Dynamic| {
+        Error::value(place, convert::found(value), "numbers [P*G] or [P*G, K]")
+    };
+    let cell = |i: usize, item: &Dynamic| -> Result<Option<f64>> {
         if item.is_unit() {
             return Ok(None);
         }
-        float(item).map(Some).ok_or_else(wrong)
+        let number = float(item).map(Some);
+        number.ok_or_else(|| wrong(format!("rewards[{i}]"), item))
     };
-    let list = list.read_lock::<List>().ok_or_else(wrong)?;
+    let list = list.read_lock::<List>();
+    let list = list.ok_or_else(|| wrong("rewards".into(), value))?;
     list.iter()
-        .map(|item| match item.read_lock::<List>() {
-            Some(row) => row.iter().map(cell).collect(),
-            None => Ok(vec![cell(item)?]),
+        .enumerate()
+        .map(|(i, item)| match item.read_lock::<List>() {
+            Some(row) => row.iter().map(|item| cell(i, item)).collect(),
+            None => Ok(vec![cell(i, item)?]),
         })
         .collect()
 }
@@ -93,6 +105,8 @@ mod functions {
     ///
     /// - **a step**: `prompts_per_step` 4, `num_generations` 8, `max_completion_length` 256, those of
     ///   the draw, `stop`, `stop_token_ids`, `max_batch_size` and `prefill_step_size` of `generate`;
+    ///   `enable_thinking`, `tools` and `chat_template_kwargs` of rows of `messages` that have none of
+    ///   their own;
     ///   `dynamic_sampling` (false; true, or a number of rounds: prompts whose completions are all
     ///   worth the same are replaced), `overlong_buffer` (0; completions lose up to 1 in their last so
     ///   many tokens), `mask_truncated_completions` (false; those that did not end teach nothing);
@@ -112,7 +126,8 @@ mod functions {
     /// - **rewards that fail** or answer what is no score: `on_error` `"rollback"` (the version of a
     ///   reward's script that scored before scores the batch, and what follows; where there is none, as
     ///   `"abort"`, which ends the run), `"zero"` (the batch is worth 0) or `"skip"` (it is not scored);
-    /// - **the run**: `max_steps`, `num_epochs` 1, `eval_steps`, `eval_dataset`, `save_steps`,
+    /// - **the run**: `max_steps`, `num_epochs` 1, `eval_dataset` with `eval_steps` (`eval_reward`,
+    ///   `eval_pass@1`, `eval_rewards/NAME/mean` in the metrics of that step), `save_steps`,
     ///   `save_total_limit` 3, `log_completions` true, `num_completions_to_print` 0 (a table every
     ///   `logging_steps` 10), `tensorboard` false, `seed` 42, `run_dir`.
     ///
@@ -151,7 +166,7 @@ mod functions {
     }
 
     /// How much better each completion is than its group, `[P*G]`. Settings: `scale_rewards`
-    /// (`"group"`, `"batch"`, `"none"`: the deviation to divide by), `baseline` (`"mean"`, or
+    /// (`"group"` or true, `"batch"`, `"none"` or false: the deviation to divide by), `baseline` (`"mean"`, or
     /// `"leave_one_out"`: the mean of the others), `reward_weights` (one for each of the K rewards),
     /// `multi_objective_aggregation` (`"sum_then_normalize"`, `"normalize_then_sum"`).
     ///

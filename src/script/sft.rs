@@ -1,7 +1,7 @@
 //! `sft::` and the `SftTrainer` type.
 
 use super::convert::from_json;
-use super::data::dataset_of;
+use super::data::{dataset_of, dataset_setting};
 use super::error::{Answer, At};
 use super::host::Host;
 use super::model::Model;
@@ -98,7 +98,7 @@ mod functions {
             s.boolean("assistant_only_loss", &mut t.assistant_only_loss)?;
             s.boolean("packing", &mut t.packing)?;
             s.boolean("group_by_length", &mut t.group_by_length)?;
-            t.eval_dataset = s.value("eval_dataset", "a dataset")?;
+            t.eval_dataset = dataset_setting(s, "eval_dataset")?;
             s.count("eval_steps", &mut t.eval_steps)?;
             s.count("save_steps", &mut t.save_steps)?;
             s.count("save_total_limit", &mut t.save_total_limit)?;
@@ -178,6 +178,17 @@ mod members {
         dataset: Dataset,
     ) -> Answer<FLOAT> {
         t.0.borrow().evaluate(&dataset).at(&ctx)
+    }
+
+    /// Mean loss over a list of rows, as over a dataset of them.
+    #[rhai_fn(global, name = "evaluate", pure, return_raw)]
+    pub fn evaluate_sft_rows(
+        ctx: NativeCallContext,
+        t: &mut SftTrainer,
+        rows: List,
+    ) -> Answer<FLOAT> {
+        let dataset = dataset_of(rows).at(&ctx)?;
+        evaluate_sft(ctx, t, dataset)
     }
 
     /// Writes a checkpoint to a folder: the model in Hugging Face layout, the optimiser and the

@@ -218,6 +218,22 @@ mod functions {
 
 #[export_module]
 mod members {
+    /// Whether a text has a number in it, as the number is written. A row's `answer` may be one.
+    ///
+    /// ```rhai
+    /// assert("it is 12".contains(12) && !"it is 12".contains(3));
+    /// ```
+    #[rhai_fn(global, name = "contains", pure)]
+    pub fn contains_integer(text: &mut ImmutableString, number: INT) -> bool {
+        text.contains(&number.to_string())
+    }
+
+    /// Whether a text has a number in it, as `to_string()` writes it.
+    #[rhai_fn(global, name = "contains", pure)]
+    pub fn contains_float(text: &mut ImmutableString, number: FLOAT) -> bool {
+        text.contains(&Dynamic::from(number).to_string())
+    }
+
     /// Its place among the calls of its completion: `"call_0"`, `"call_1"`.
     ///
     /// ```rhai

@@ -47,6 +47,12 @@ impl Failure {
             place.position =
                 place_of_race(text, sources.get(&place.source)).unwrap_or(Position::NONE);
         }
+        if let (EvalAltResult::ErrorParsing(parse, _), Some(text)) =
+            (current, sources.get(&place.source))
+            && parse.to_string().contains("to terminate this statement")
+        {
+            place.position = end_of_statement(text, place.position).unwrap_or(place.position);
+        }
         let kind = match current {
             EvalAltResult::ErrorParsing(..) => Kind::Syntax,
             EvalAltResult::ErrorTerminated(..) => Kind::Interrupted,
@@ -151,6 +157,26 @@ fn trace<'a>(name: &str, error: &'a EvalAltResult) -> (Place, Vec<Call>, &'a Eva
         (place.source, place.position) = (source.clone(), *position);
     }
     (place, calls, current)
+}
+
+/// Where a `;` is missed: the parser complains of what follows, which may be lines further down.
+fn end_of_statement(text: &str, position: Position) -> Option<Position> {
+    let lines: Vec<&str> = text.lines().collect();
+    let (line, column) = (position.line()?, position.position().unwrap_or(1));
+    let before = |line: &str| line.chars().take(column - 1).all(char::is_whitespace);
+    if lines.get(line - 1).is_some_and(|line| !before(line)) {
+        return None;
+    }
+    let is_code = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with("//")
+    };
+    let last = lines.iter().take(line - 1).rposition(is_code)?;
+    let column = lines[last].trim_end().chars().count() + 1;
+    Some(Position::new(
+        u16::try_from(last + 1).ok()?,
+        u16::try_from(column).ok()?,
+    ))
 }
 
 /// The error without its position, which is shown apart.

@@ -1,6 +1,7 @@
 //! Values in the forms that a notebook can show.
 
 use super::{Failure, Outcome, Session};
+use crate::plot::Plot;
 use crate::script::{Screen, Shown, Tensor, escape};
 use crate::tensor::display::form;
 use crate::tensor::grid::grid;
@@ -31,12 +32,7 @@ impl Session {
 pub fn bundle(value: &Dynamic, shown: &Shown) -> Vec<(&'static str, String)> {
     let mut bundle = vec![("text/plain", shown.to_text(&Screen::default()))];
     match shown {
-        Shown::Plot(plot) => {
-            bundle.push(("image/svg+xml", plot.to_svg()));
-            // A program that was built without pictures of pixels makes none.
-            let png = plot.to_png(WIDTH).ok();
-            bundle.extend(png.map(|bytes| ("image/png", base64(&bytes))));
-        }
+        Shown::Plot(plot) => bundle.extend(pictures(plot)),
         Shown::Grid(caption, grid) if caption.is_empty() => {
             bundle.push(("text/html", grid.to_html()));
         }
@@ -51,6 +47,15 @@ pub fn bundle(value: &Dynamic, shown: &Shown) -> Vec<(&'static str, String)> {
         }
     }
     bundle
+}
+
+/// A plot as pictures.
+pub fn pictures(plot: &Plot) -> Vec<(&'static str, String)> {
+    let mut kinds = vec![("image/svg+xml", plot.to_svg())];
+    // A program that was built without pictures of pixels makes none.
+    let png = plot.to_png(WIDTH).ok();
+    kinds.extend(png.map(|bytes| ("image/png", base64(&bytes))));
+    kinds
 }
 
 /// A vector or a matrix, shortened; nothing for what the plain text shows as well.

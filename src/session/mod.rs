@@ -22,7 +22,7 @@ pub use ask::asked;
 pub use complete::{Completeness, completeness};
 pub use failure::{Failure, Kind, coloured};
 pub use held::Variable;
-pub use mime::bundle;
+pub use mime::{bundle, pictures};
 pub use paths::{complete as complete_path, expanded};
 pub use spans::{Span, SpanKind, spans};
 pub use timing::{Runs, Timed};

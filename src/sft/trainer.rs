@@ -11,8 +11,8 @@ use crate::mlx::{self, interrupt};
 use crate::nn::Params;
 use crate::text::{SharedModel, change};
 use crate::train::{
-    DataId, Document, Metrics, Observer, Position, Progress, RunDir, Stepper, curve, finished,
-    stopped,
+    DataId, Document, Metrics, Observer, Position, Progress, RunDir, Stepper, curve, every,
+    finished, stopped,
 };
 use std::path::PathBuf;
 use std::time::Instant;
@@ -103,6 +103,9 @@ impl SftTrainer {
         let (start, first) = (Instant::now(), self.step);
         if first >= task.total {
             observer.note(&finished(task.total, self.run()?.path()));
+        }
+        if let Some(said) = self.run()?.note.take() {
+            observer.note(&said);
         }
         let outcome = self.train_steps(&task, observer, start);
         observer.end();
@@ -303,8 +306,4 @@ impl SftTrainer {
         }
         Ok((loss, aux_loss))
     }
-}
-
-fn every(steps: u64, step: u64) -> bool {
-    steps > 0 && step.is_multiple_of(steps)
 }

@@ -24,4 +24,4 @@ pub use observer::{Observer, Progress, Quiet, finished, stopped};
 pub use run_dir::RunDir;
 pub use settings::{OptimSettings, lora_config};
 pub use state::{DataId, Position, Restored, State, checkpoint_in};
-pub use step::{Outcome, Stepper, loss_and_grads};
+pub use step::{Outcome, Stepper, every, loss_and_grads};

@@ -28,9 +28,14 @@ impl Progress<'_> {
                 parts.push(format!("{label} {value:.digits$}"));
             }
         }
-        let steps_left = self.total_steps.saturating_sub(self.step) as f64;
-        let seconds = self.elapsed.as_secs_f64() / self.step.max(1) as f64 * steps_left;
-        parts.push(format!("{} left", clock(seconds)));
+        let elapsed = self.elapsed.as_secs_f64();
+        parts.push(match self.total_steps.saturating_sub(self.step) {
+            0 => format!("done in {}", clock(elapsed)),
+            left => {
+                let seconds = elapsed / self.step.max(1) as f64 * left as f64;
+                format!("{} left", clock(seconds))
+            }
+        });
         parts.join("  ")
     }
 }

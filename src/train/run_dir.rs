@@ -18,6 +18,8 @@ pub struct RunDir {
     path: PathBuf,
     columns: Vec<String>,
     events: Option<Events>,
+    /// What is to be said of the folder, once.
+    pub note: Option<String>,
 }
 
 impl RunDir {
@@ -37,18 +39,18 @@ impl RunDir {
         let mut held = held
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok());
-        if step == 0 && held.any(|name| is_step(&name)) {
+        let replaces = step == 0 && held.any(|name| is_step(&name));
+        let note = replaces.then(|| {
             let folder = path.display();
-            tracing::warn!(
-                "{folder} held an earlier run, which this one replaces; `run_dir` names another"
-            );
-        }
+            format!("warning: {folder} held an earlier run, which this one replaces; `run_dir` names another")
+        });
         clear_leftovers(&checkpoints, is_step)?;
         clear_leftovers(&path, |name| FILES.contains(&name))?;
         let mut run = Self {
             path,
             columns: Vec::new(),
             events: None,
+            note,
         };
         run.forget_after(step)?;
         tracing::info!(folder = %run.path.display(), "run");
@@ -70,7 +72,7 @@ impl RunDir {
             if rows.is_empty() {
                 fs::remove_file(&table).map_err(Error::io(&table))?;
             } else {
-                let text = format!("{}\n{}\n", columns.join(","), rows.join("\n"));
+                let text = format!("{}{}\n", record(&columns), rows.join("\n"));
                 write_file(&table, text.as_bytes())?;
                 self.columns = columns;
             }
@@ -147,7 +149,6 @@ impl RunDir {
             self.columns.extend(new);
             self.rewrite_header(&path)?;
         }
-        let mut writer = csv::Writer::from_writer(Vec::new());
         let cells = self.columns.iter().map(|name| match metrics.get(name) {
             Some(value) if value.is_finite() => format!("{value}"),
             Some(value) if value.is_nan() => "nan".into(),
@@ -155,11 +156,7 @@ impl RunDir {
             Some(_) => "-inf".into(),
             None => String::new(),
         });
-        writer
-            .write_record(cells)
-            .map_err(|e| Error::file(&path, e))?;
-        let line = writer.into_inner().map_err(|e| Error::file(&path, e))?;
-        append(&path, &line)?;
+        append(&path, record(&cells.collect::<Vec<_>>()).as_bytes())?;
         match &mut self.events {
             Some(events) => events.write(metrics),
             None => Ok(()),
@@ -170,8 +167,7 @@ impl RunDir {
     fn rewrite_header(&self, path: &Path) -> Result<()> {
         let old = fs::read_to_string(path).unwrap_or_default();
         let missing = self.columns.len() - header(&old).len();
-        let mut text = self.columns.join(",");
-        text.push('\n');
+        let mut text = record(&self.columns);
         for line in old.lines().skip(1) {
             text.push_str(line);
             text.push_str(&",".repeat(missing));
@@ -251,11 +247,25 @@ fn checkpoints(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-fn header(text: &str) -> Vec<String> {
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => line.split(',').map(String::from).collect(),
-        _ => Vec::new(),
+/// A line of a table, with quotes where they are needed. A line stays one: a name's line breaks become
+/// spaces.
+fn record(cells: &[String]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let cells = cells.iter().map(|cell| cell.replace(['\n', '\r'], " "));
+    // Memory takes whatever is written.
+    let written = writer.write_record(cells).is_ok();
+    match writer.into_inner() {
+        Ok(line) if written => String::from_utf8_lossy(&line).into_owned(),
+        _ => "\n".into(),
     }
+}
+
+fn header(text: &str) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(text.as_bytes());
+    let first = reader.records().next().and_then(std::result::Result::ok);
+    first.map_or_else(Vec::new, |cells| cells.iter().map(String::from).collect())
 }
 
 fn append(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -317,6 +327,17 @@ mod tests {
         run.append_metrics(&metrics).unwrap();
         let table = fs::read_to_string(dir.path().join("metrics.csv")).unwrap();
         assert_eq!(table, "step,loss,kl\n1,0.5,\n2,0.5,nan\n");
+        metrics.set("step", 3.0);
+        metrics.set("rewards/a, b/mean", 1.0);
+        run.append_metrics(&metrics).unwrap();
+        metrics.set("step", 4.0);
+        metrics.set("two\nlines", 2.0);
+        run.append_metrics(&metrics).unwrap();
+        let mut table = csv::Reader::from_path(dir.path().join("metrics.csv")).unwrap();
+        let columns = table.headers().unwrap().clone();
+        let names = ["step", "loss", "kl", "rewards/a, b/mean", "two lines"];
+        assert_eq!(columns.iter().collect::<Vec<_>>(), names);
+        assert_eq!(table.records().map(|row| row.unwrap().len()).max(), Some(5));
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub struct Stepper {
     non_finite: u32,
 }
 
+/// Whether something is due after a step that happens every so many; 0 is never.
+pub fn every(steps: u64, step: u64) -> bool {
+    steps > 0 && step.is_multiple_of(steps)
+}
+
 impl Stepper {
     /// # Errors
     /// A setting out of its range.

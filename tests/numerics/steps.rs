@@ -6,8 +6,8 @@ use mlx_repl::data::Dataset;
 use mlx_repl::mlx::{Array, interrupt};
 use mlx_repl::nn::Params;
 use mlx_repl::rl::{
-    BuiltIn, GrpoSettings, GrpoTrainer, LossInputs, LossSettings, LossType, PolicyLoss, Reward,
-    RewardOutput, Score,
+    BuiltIn, GrpoSettings, GrpoTrainer, LossInputs, LossSettings, LossType, PolicyLoss, Ratio,
+    Reward, RewardOutput, Score,
 };
 use mlx_repl::train::Quiet;
 use mlx_repl::{Error, Result};
@@ -100,6 +100,59 @@ fn every_loss_is_the_same_in_parts() {
         for parts in [3, 8] {
             same_weights(&whole, &run(parts), 1e-6, &format!("{name} in {parts}"));
         }
+    }
+}
+
+/// Tokens of equal entropy, such as the first of each completion of a prompt, are all kept or none.
+#[test]
+fn the_highest_entropies_are_those_of_the_step() {
+    let dir = tempfile::tempdir().unwrap();
+    for seed in 0..12 {
+        let run = |parts: usize| {
+            let mut trainer = trainer(dir.path(), |s| {
+                exact(s);
+                s.seed = seed;
+                s.loss.top_entropy_quantile = 0.0;
+                s.gradient_accumulation_steps = parts;
+            });
+            trainer.step(&rows(3), &mut rewards(Ids)).unwrap();
+            trainer
+        };
+        same_weights(&run(1), &run(4), 1e-6, &format!("seed {seed}"));
+    }
+}
+
+/// Shares of sequences, and the mean weight of one, do not depend on how a step is divided.
+#[test]
+fn numbers_of_sequences_are_the_same_in_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    for loss_type in [LossType::Dapo, LossType::Vespo] {
+        let run = |parts: usize| {
+            let mut trainer = trainer(dir.path(), |s| {
+                exact(s);
+                s.optim.learning_rate = 0.5;
+                s.num_iterations = 2;
+                s.loss.loss_type = loss_type;
+                s.loss.importance_sampling_level = match loss_type {
+                    LossType::Vespo => Ratio::Token,
+                    _ => Ratio::Sequence,
+                };
+                s.loss.epsilon = 0.01;
+                s.mask_truncated_completions = true;
+                s.gradient_accumulation_steps = parts;
+            });
+            trainer.step(&rows(3), &mut rewards(Ids)).unwrap()
+        };
+        let (whole, parts) = (run(1), run(4));
+        let mut seen = 0;
+        for (name, value) in &whole.values {
+            if name.starts_with("clip_ratio") || name.starts_with("vespo") {
+                let other = parts.get(name).unwrap();
+                assert!((value - other).abs() < 1e-5, "{name}: {value} and {other}");
+                seen += usize::from(*value != 0.0);
+            }
+        }
+        assert!(seen > 0, "{whole:?}");
     }
 }
 

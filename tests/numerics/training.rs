@@ -4,6 +4,7 @@ use crate::support::{distance, shared, tiny_language_model};
 use mlx_repl::Result;
 use mlx_repl::data::{Dataset, Row};
 use mlx_repl::nn::Params;
+use mlx_repl::optim::Decay;
 use mlx_repl::rl::{
     EvalSettings, GrpoSettings, GrpoTrainer, LossType, Reward, RewardOutput, Score,
 };
@@ -361,6 +362,20 @@ fn settings_are_checked_before_any_work() {
     assert!(refused(&|s| s.loss.epsilon = f32::NAN).contains("epsilon"));
     assert!(refused(&|s| s.optim.optimizer = "adamx".into()).contains("adamw"));
     assert!(refused(&|s| s.eval_steps = 2).contains("eval_dataset"));
+    assert!(refused(&|s| s.num_epochs = 0).contains("num_epochs"));
+    assert!(refused(&|s| s.stop_token_ids = Some(vec![9999])).contains("9999"));
+    let weights = |s: &mut GrpoSettings| s.advantage.reward_weights = vec![f64::NAN];
+    assert!(refused(&weights).contains("reward_weights"));
+    // Nothing is sampled for weights that fit no reward.
+    let mut two = trainer(dir.path(), |s| s.advantage.reward_weights = vec![1.0, 2.0]);
+    let error = two.step(&rows(2), &mut rewards(Unasked)).unwrap_err();
+    assert!(error.to_string().contains("2 weights"), "{error}");
+    let data = Dataset::new(rows(2));
+    let settings = EvalSettings::default();
+    assert!(
+        two.evaluate(&data, &mut rewards(Unasked), &settings)
+            .is_err()
+    );
     let mut few = trainer(dir.path(), |s| s.prompts_per_step = 9);
     let outcome = few.train(&Dataset::new(rows(8)), &mut rewards(Sevens), &mut Quiet);
     assert!(
@@ -369,6 +384,38 @@ fn settings_are_checked_before_any_work() {
             .to_string()
             .contains("prompts_per_step = 9")
     );
+}
+
+/// Fails a test by being asked.
+struct Unasked;
+
+impl Reward for Unasked {
+    fn name(&self) -> &str {
+        "unasked"
+    }
+
+    fn score(&mut self, _: &[RewardOutput]) -> Result<Vec<Score>> {
+        panic!("the reward was asked")
+    }
+}
+
+/// A rate that decays does so towards `max_steps`, and stays at its peak where there are none.
+#[test]
+fn single_steps_follow_the_schedule() {
+    let dir = tempfile::tempdir().unwrap();
+    let rates = |max_steps: u64| {
+        let mut trainer = trainer(dir.path(), |s| {
+            s.optim.learning_rate = 1.0;
+            s.optim.lr_scheduler = Decay::Linear;
+            s.max_steps = max_steps;
+        });
+        let mut step = || trainer.step(&rows(2), &mut rewards(Ids)).unwrap();
+        (0..4)
+            .map(|_| step().get("learning_rate").unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rates(2), [1.0, 0.5, 0.0, 0.0]);
+    assert_eq!(rates(0), [1.0; 4]);
 }
 
 fn sft(dir: &Path, change: impl Fn(&mut SftSettings)) -> SftTrainer {

@@ -169,9 +169,32 @@ impl Qwen3 {
     pub fn prepare(&mut self, lora: Option<&LoraSettings>) -> Result<()> {
         match lora {
             Some(settings) if !self.has_adapters() => self.add_lora(settings)?,
-            _ => {}
+            Some(settings) => self.check_adapters(settings)?,
+            None => {}
         }
         self.check_trainable()
+    }
+
+    /// An error if the adapters that are there are of other settings.
+    fn check_adapters(&self, settings: &LoraSettings) -> Result<()> {
+        let mut others = None;
+        self.clone().layers("", &mut |_, mut layer| {
+            if let Some(Some(lora)) = layer.lora()
+                && (lora.rank(), lora.scale) != (settings.rank, settings.scale)
+            {
+                others = Some((lora.rank(), lora.scale));
+            }
+            Ok(())
+        })?;
+        let Some((rank, scale)) = others else {
+            return Ok(());
+        };
+        let found = format!("rank {} and scale {}", settings.rank, settings.scale);
+        let expected = format!(
+            "rank {rank} and scale {scale}, which the model's adapters have; `merge_lora()` makes them part \
+             of its weights, `remove_lora()` takes them away"
+        );
+        Err(Error::setting("lora", found, &expected))
     }
 
     fn check_targets(&self, targets: &[String]) -> Result<()> {

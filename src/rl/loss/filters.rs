@@ -72,7 +72,7 @@ pub fn entropy_threshold(entropies: &Array, mask: &Array, quantile: f32) -> Resu
 }
 
 /// Where an entropy is at least the threshold and its token counts.
-pub(super) fn at_least(entropies: &Array, real: &Array, threshold: &Array) -> Result<Array> {
+pub fn at_least(entropies: &Array, real: &Array, threshold: &Array) -> Result<Array> {
     let entropies = entropies.as_dtype(Dtype::Float32)?;
     Ok(entropies.ge(threshold)?.logical_and(real)?)
 }

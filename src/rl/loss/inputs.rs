@@ -33,6 +33,9 @@ pub struct LossInputs<'a> {
     /// ([`super::entropy_threshold`]): micro-batches then keep the tokens that the step would keep.
     /// `None` is that of this batch.
     pub entropy_threshold: Option<f32>,
+    /// `[B, T]`: 1 for tokens that are kept for their entropy, where the step has decided that; then
+    /// neither a threshold nor this batch's quantile does.
+    pub entropy_kept: Option<&'a Array>,
     /// Tokens of the whole step that the entropy bonus is the mean of, where that is known; `None`
     /// is those of this batch, and the bonus is divided by `gradient_accumulation_steps`.
     pub num_entropies: Option<f32>,
@@ -58,6 +61,7 @@ impl<'a> LossInputs<'a> {
             advantages,
             mask,
             entropy_threshold: None,
+            entropy_kept: None,
             num_entropies: None,
             num_items_in_batch: None,
             max_completion_length: None,

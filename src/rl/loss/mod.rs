@@ -15,6 +15,7 @@ mod inputs;
 mod objective;
 mod settings;
 
+pub(super) use filters::at_least;
 pub use filters::{entropy_threshold, high_entropy_mask};
 pub use inputs::LossInputs;
 pub use settings::{LossSettings, LossType, Ratio};
@@ -22,8 +23,8 @@ pub use settings::{LossSettings, LossType, Ratio};
 use crate::error::{Error, Result};
 use crate::mlx::autograd::stop_gradient;
 use crate::mlx::{Array, Dtype};
-use filters::{at_least, off_policy_mask};
-use inputs::{Tokens, bounded_exp, number};
+use filters::off_policy_mask;
+use inputs::{Tokens, bounded_exp, number, same_shape};
 use mlx_rs::ops;
 use objective::{at_most, objective};
 
@@ -134,6 +135,9 @@ fn kept(
 ) -> Result<Option<Array>> {
     if settings.top_entropy_quantile >= 1.0 {
         return Ok(None);
+    }
+    if let Some(kept) = inputs.entropy_kept {
+        return Ok(Some(same_shape(kept, tokens.shape, "entropy_kept")?));
     }
     let entropies = stop_gradient(entropies)?;
     let threshold = match inputs.entropy_threshold {

@@ -84,6 +84,12 @@ fn of_words(text: &str, spot: Spot) -> Option<&'static str> {
 /// By what the parser waits for.
 fn of_missing(text: &str, spot: Spot) -> Option<&'static str> {
     let rest = spot.rest;
+    if text.contains("terminate this statement")
+        && rest.trim().is_empty()
+        && !spot.before.trim().is_empty()
+    {
+        return Some("a statement ends in `;`, and what was opened, as by `{`, is closed");
+    }
     if text.contains("arguments to function call") && before_equals(spot) {
         return Some(
             "arguments have no names; settings stand in a map behind them: `f(x, #{ key: value })`",
