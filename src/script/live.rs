@@ -355,5 +355,11 @@ fn call(
         .map_err(Into::into)
         .and_then(|line| engine.eval_ast_with_scope(&mut scope, &line));
     names.borrow_mut().pinned.remove(&key);
-    answer
+    // The line is ours; for its author the call is where the script is used.
+    answer.map_err(|mut error| {
+        if let EvalAltResult::ErrorInFunctionCall(_, _, _, position) = &mut *error {
+            *position = ctx.call_position();
+        }
+        error
+    })
 }
