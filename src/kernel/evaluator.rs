@@ -21,6 +21,8 @@ pub trait Evaluator {
     /// The answer to a line that asks about a name, such as `name?`; `None` for other lines. The
     /// error is that of a name which nothing has.
     fn about(&self, line: &str) -> Option<Result<String, String>>;
+    /// The function whose call a text ends in, and whether a key of its settings would come next.
+    fn called(&self, head: &str) -> Option<(String, bool)>;
     /// Whether a text can be run.
     fn completeness(&self, code: &str) -> Completeness;
 }

@@ -67,6 +67,10 @@ impl Evaluator for Notebook {
         self.session.about(line)
     }
 
+    fn called(&self, head: &str) -> Option<(String, bool)> {
+        self.session.called(head)
+    }
+
     fn completeness(&self, code: &str) -> Completeness {
         if session::asked(code).is_some() || code.trim_start().starts_with([':', '%']) {
             return Completeness::Complete;

@@ -225,14 +225,20 @@ impl<E: Evaluator> Server<E> {
 
     fn inspect(&self, message: &Message) {
         let code = message.text("code");
-        let name = name_at(code, byte_of(code, cursor(message)));
+        let at = byte_of(code, cursor(message));
+        let name = name_at(code, at);
         // Level 1 asks for the source.
         let marks = match message.content["detail_level"].as_u64() {
             Some(1) => "??",
             _ => "?",
         };
         // Where the type of what stands before a member is not known, the member alone may be.
-        let names = [name, name.rsplit('.').next().unwrap_or(name)];
+        let mut names = vec![name, name.rsplit('.').next().unwrap_or(name)];
+        // Between arguments the function is meant, and at a key of its settings the same.
+        let called = self.evaluator.called(&code[..at]);
+        if let Some((function, is_key)) = &called {
+            names.insert(if *is_key { 0 } else { 2 }, function);
+        }
         let told = |name: &str| self.evaluator.about(&format!("{name}{marks}"))?.ok();
         let found = names.into_iter().find_map(told);
         let bundle = found.map(|text| vec![("text/plain", text)]);

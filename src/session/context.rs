@@ -45,6 +45,18 @@ pub struct Call<'a> {
     pub begun: bool,
 }
 
+impl Call<'_> {
+    /// The function with what stands before it, as far as that is names.
+    pub fn path(&self) -> String {
+        let name = self.name;
+        match &self.receiver {
+            Some(Some(before)) => format!("{}.{name}", before.join(".")),
+            None if !self.module.is_empty() => format!("{}::{name}", self.module),
+            _ => name.to_string(),
+        }
+    }
+}
+
 /// A text up to the cursor, in pieces.
 pub struct Head<'a> {
     text: &'a str,

@@ -63,6 +63,16 @@ impl Session {
         entry.rest_of_call(call.before, call.begun)
     }
 
+    /// The function whose call `head` ends in, under a name that can be asked about, and whether a key of its
+    /// settings would come next.
+    pub fn called(&self, head: &str) -> Option<(String, bool)> {
+        let around = Head::new(&self.engine, head);
+        match around.place().1 {
+            Place::Key(key) => Some((key.call?.path(), true)),
+            _ => Some((around.call()?.path(), false)),
+        }
+    }
+
     fn all_names(&self, index: &Index) -> Vec<String> {
         let mut names = index.global_names();
         names.extend(self.scope.iter_raw().map(|(name, ..)| name.to_string()));

@@ -25,7 +25,15 @@ impl Progress<'_> {
             ("tok/s", "tokens_per_second", 0),
         ] {
             if let Some(value) = self.metrics.get(name) {
-                parts.push(format!("{label} {value:.digits$}"));
+                let number = format!("{value:.digits$}");
+                // A loss of -0.00001 is no loss of -0.0000.
+                let is_zero = number.chars().all(|c| matches!(c, '-' | '0' | '.'));
+                let number = if is_zero {
+                    number.replace('-', "")
+                } else {
+                    number
+                };
+                parts.push(format!("{label} {number}"));
             }
         }
         let elapsed = self.elapsed.as_secs_f64();

@@ -42,6 +42,23 @@ fn a_question_has_a_number() {
 }
 
 #[test]
+fn a_call_is_explained_between_its_brackets() {
+    let mut kernel = Kernel::start();
+    kernel.run("let x = mx::ones([2]);");
+    for (code, expected) in [
+        ("mx::softmax(x, ", "mx::softmax(a: Tensor"),
+        ("x.sum(0, ", ".sum("),
+        ("rl::grpo((), #{ learning_rate", "prompts_per_step"),
+        ("mx::softmax(x", "x: Tensor"),
+    ] {
+        let position = json!({"code": code, "cursor_pos": code.len(), "detail_level": 0});
+        let id = kernel.request("inspect_request", &position);
+        let told = kernel.answer(&id).reply["data"]["text/plain"].to_string();
+        assert!(told.contains(expected), "{code}: {told}");
+    }
+}
+
+#[test]
 fn an_interrupt_keeps_the_state() {
     let mut kernel = Kernel::start();
     kernel.run("let turns = 0;");
