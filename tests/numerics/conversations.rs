@@ -1,7 +1,7 @@
 //! The real Qwen3 tokenizer and chat template against transformers; `tests/vectors/README.md` says
 //! how the values were made.
 
-use crate::support::fixture;
+use crate::support::{fixture, skipped};
 use mlx_repl::text::{StreamDecoder, TemplateOptions, Tokenizer};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ fn text_is_that_of_transformers_with_the_real_qwen3() {
     let folder = match folder() {
         Ok(folder) => folder,
         Err(reason) => {
-            eprintln!("SKIPPED: the Qwen3 tokenizer cannot be had: {reason}");
+            skipped(&format!("the Qwen3 tokenizer cannot be had: {reason}"));
             return;
         }
     };

@@ -1,6 +1,6 @@
 //! What is saved here, loaded by mlx-lm and by transformers.
 
-use crate::support::vectors;
+use crate::support::{skipped, vectors};
 use mlx_repl::checkpoint::ModelDir;
 use mlx_repl::mlx::quantized::Format;
 use mlx_repl::mlx::{Array, Dtype, random};
@@ -99,7 +99,7 @@ fn other_libraries_load_what_is_saved() {
     let python = match python() {
         Ok(python) => python,
         Err(reason) => {
-            eprintln!("SKIPPED: mlx-lm cannot be had: {reason}");
+            skipped(&format!("mlx-lm cannot be had: {reason}"));
             return;
         }
     };

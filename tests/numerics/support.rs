@@ -8,8 +8,15 @@ use mlx_repl::text::{LanguageModel, SharedModel, Tokenizer};
 use mlx_repl::train::{Batch, completion_logprobs, loss_and_grads};
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+/// Says that a test looks at nothing. Not by `eprintln`, which is shown of tests that fail only.
+pub fn skipped(reason: &str) {
+    let said = format!("SKIPPED: {reason}\n");
+    std::io::stderr().write_all(said.as_bytes()).unwrap();
+}
 
 pub fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
