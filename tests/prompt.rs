@@ -182,6 +182,31 @@ fn what_is_typed_while_a_cell_runs_comes_after_it() {
 }
 
 #[test]
+fn the_prompt_is_left_by_exit_and_by_a_signal() {
+    let home = home();
+    let prompt = Terminal::start(home.path(), &[]);
+    prompt.keys("print(1); exit(); print(2)\r");
+    assert_eq!(prompt.ends(), Some(0));
+    let prompt = Terminal::start(home.path(), &[]);
+    prompt.line("let x = 1;");
+    prompt.signal("TERM");
+    assert_eq!(prompt.ends(), Some(143));
+}
+
+#[test]
+fn a_wait_is_interrupted() {
+    let home = home();
+    let prompt = Terminal::start(home.path(), &[]);
+    prompt.keys("print(\"going\"); sleep(60)\r");
+    prompt.shows_line("going");
+    std::thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    prompt.keys("\x03");
+    prompt.ready();
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
 fn a_line_that_is_given_up_leaves_no_hint() {
     let home = home();
     let prompt = Terminal::start(home.path(), &[]);

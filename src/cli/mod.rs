@@ -17,11 +17,15 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What the program answers to whoever started it.
 const SUCCESS: i32 = 0;
 const SCRIPT_ERROR: i32 = 1;
 const INTERRUPTED: i32 = 130;
+/// As shells say of a program that SIGTERM ended.
+const ENDED: i32 = 143;
 
 /// The chat is a script that a user can copy and change.
 const CHAT: &str = include_str!("../../scripts/chat.rhai");
@@ -274,6 +278,9 @@ fn check(files: &[PathBuf]) -> i32 {
 }
 
 fn fail(failure: &Failure) -> i32 {
+    if let Kind::Exit(code) = failure.kind {
+        return code;
+    }
     eprintln!("{}", repl::error_text(failure, &repl::error_screen()));
     match failure.kind {
         Kind::Interrupted => INTERRUPTED,
@@ -295,28 +302,47 @@ fn is_kernel(command: Option<&Command>) -> bool {
     }
 }
 
-/// The first Ctrl-C asks the script to stop; the third one, if nothing happens, ends the program.
+/// How soon after a warning another Ctrl-C means that it was understood.
+const UNDERSTOOD: Duration = Duration::from_secs(3);
+
+/// The first Ctrl-C asks the script to stop. One more warns, and one soon after it ends the program.
 fn catch_signals() {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static UNHEARD: AtomicU32 = AtomicU32::new(0);
+    static WARNED: Mutex<Option<Instant>> = Mutex::new(None);
     let handler = || {
         if interrupt::is_lent() {
             return;
         }
+        // At the prompt Ctrl-C is a key: this one comes from outside.
+        if interrupt::is_idle() {
+            restore_terminal();
+            std::process::exit(ENDED);
+        }
+        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
         if !interrupt::is_set() {
-            UNHEARD.store(0, Ordering::SeqCst);
+            *warned = None;
+            interrupt::set();
+            return;
         }
-        interrupt::set();
-        match UNHEARD.fetch_add(1, Ordering::SeqCst) {
-            0 => {}
-            1 => eprintln!(
-                "(it stops at the next safe point; Ctrl-C once more ends mlx-repl at once)"
-            ),
-            _ => std::process::exit(INTERRUPTED),
+        if warned.is_some_and(|at| at.elapsed() < UNDERSTOOD) {
+            restore_terminal();
+            std::process::exit(INTERRUPTED);
         }
+        *warned = Some(Instant::now());
+        eprintln!(
+            "\n(it stops at the next safe point, which an operation of MLX may be long in reaching; Ctrl-C \
+             again within {} seconds ends mlx-repl at once, with all that is not saved)",
+            UNDERSTOOD.as_secs()
+        );
     };
     if let Err(error) = ctrlc::set_handler(handler) {
         eprintln!("warning: Ctrl-C cannot be caught: {error}");
+    }
+}
+
+/// The editor reads keys one by one and unseen; whoever ends the program under it leaves that to nobody.
+fn restore_terminal() {
+    if std::io::stdin().is_terminal() {
+        let _ = std::process::Command::new("stty").arg("sane").status();
     }
 }
 

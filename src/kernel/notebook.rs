@@ -46,8 +46,12 @@ fn host(output: &Output) -> Host {
 
 impl Evaluator for Notebook {
     fn cell(&mut self, code: &str) -> Result<Option<Bundle>, Fault> {
-        let outcome = self.session.cell(code).map_err(fault)?;
-        Ok(shown(&outcome))
+        match self.session.cell(code) {
+            Ok(outcome) => Ok(shown(&outcome)),
+            // It ends the cell; the kernel is the notebook's to end.
+            Err(failure) if matches!(failure.kind, Kind::Exit(_)) => Ok(None),
+            Err(failure) => Err(fault(failure)),
+        }
     }
 
     fn pass(&mut self, code: &str) {
@@ -94,6 +98,7 @@ fn fault(failure: Failure) -> Fault {
             Kind::Syntax => "SyntaxError",
             Kind::Runtime => "ScriptError",
             Kind::Interrupted => "Interrupted",
+            Kind::Exit(_) => "Exit",
             Kind::Bug => "InternalError",
         },
         traceback: coloured(&failure.rendered)

@@ -35,6 +35,22 @@ pub fn lent<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Whether somebody is asked for a line: nothing runs that could stop.
+static IDLE: AtomicBool = AtomicBool::new(false);
+
+/// Waits for a line. Ctrl-C is a key then, and a signal is meant for the program.
+pub fn idle<T>(ask: impl FnOnce() -> T) -> T {
+    IDLE.store(true, Ordering::SeqCst);
+    let answer = ask();
+    IDLE.store(false, Ordering::SeqCst);
+    answer
+}
+
+/// Whether a line is waited for.
+pub fn is_idle() -> bool {
+    IDLE.load(Ordering::SeqCst)
+}
+
 /// Whether another program has the terminal.
 pub fn is_lent() -> bool {
     LENT.load(Ordering::SeqCst)

@@ -1,5 +1,6 @@
 //! What the session tells the line editor while somebody types.
 
+use super::colours;
 use super::highlight::{matching, paint, paint_command, paint_hint};
 use crate::session::{Completeness, Session, asked, complete_path, completeness, spans};
 use rustyline::completion::{Completer, Pair};
@@ -143,7 +144,8 @@ impl Hinter for Assistant {
 
     /// The rest of an earlier line that begins so, else the rest of the call's signature.
     fn hint(&self, line: &str, pos: usize, ctx: &Context) -> Option<Suggestion> {
-        if pos < line.len() || line.trim().is_empty() {
+        // What is not told from what was typed says that it was.
+        if pos < line.len() || line.trim().is_empty() || !colours(&std::io::stdout()) {
             return None;
         }
         let history = ctx.history();

@@ -4,6 +4,7 @@ use super::assistant::{Assistant, Commands};
 use super::highlight::PROMPT;
 use super::{elsewhere, keys};
 use crate::error::{Error, Result};
+use crate::mlx::interrupt;
 use crate::session::Session;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -67,7 +68,8 @@ impl LineEditor {
     /// One input, of as many lines as it needs, which begins as a text.
     pub fn read(&mut self, mut initial: String) -> Result<Line> {
         loop {
-            let read = self.editor.readline_with_initial(&PROMPT, (&initial, ""));
+            let editor = &mut self.editor;
+            let read = interrupt::idle(|| editor.readline_with_initial(&PROMPT, (&initial, "")));
             match read {
                 Ok(_) if self.ended.by_interrupt() => return Ok(Line::Interrupted),
                 Ok(text) if self.ended.for_editor() => {

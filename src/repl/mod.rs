@@ -22,7 +22,7 @@ pub use wrap::{error_text, wrapped};
 
 use crate::mlx::interrupt;
 use crate::script::Screen;
-use crate::session::{Failure, Session};
+use crate::session::{Failure, Kind, Session};
 use editor::{Line, LineEditor};
 use std::cell::RefCell;
 use std::io::IsTerminal;
@@ -65,7 +65,10 @@ pub fn run(session: Session, opening: Opening) -> crate::Result<()> {
     match opening {
         Opening::Greeting => println!("mlx-repl {} (:help for help)", env!("CARGO_PKG_VERSION")),
         Opening::Script(result) => {
-            if let Err(failure) = result {
+            // A script that ended itself leaves its values, too.
+            if let Err(failure) = result
+                && !matches!(failure.kind, Kind::Exit(_))
+            {
                 prompt.complain(&failure);
             }
         }

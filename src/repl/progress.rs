@@ -17,24 +17,37 @@ pub fn observer() -> Box<dyn Observer> {
     }
 }
 
-/// Columns of the bar itself.
+/// Columns of the bar itself, and how wide a terminal is in which it may be that long.
 const WIDTH: usize = 24;
+const WIDE: usize = 100;
+
+fn width(columns: usize) -> usize {
+    if columns < WIDE { WIDTH / 2 } else { WIDTH }
+}
+
 struct Bars {
     bar: Option<Bar>,
 }
 
-/// What finds room behind the bar.
+/// What finds room behind the bar: whole fields, the last one, which is the time, before the others.
 fn summary(progress: &Progress, columns: usize) -> String {
     let digits = progress.total_steps.to_string().len();
     let counted = progress.step.to_string().len() + 1 + digits;
-    let before = progress.task.len() + 1 + WIDTH + 1 + counted + 2;
-    fit(&progress.summary(), columns.saturating_sub(before + FREE))
+    let before = progress.task.len() + 1 + width(columns) + 1 + counted + 2;
+    let room = columns.saturating_sub(before + FREE);
+    let whole = progress.summary();
+    let mut fields: Vec<&str> = whole.split("  ").collect();
+    while fields.len() > 1 && fields.join("  ").chars().count() > room {
+        fields.remove(fields.len() - 2);
+    }
+    fit(&fields.join("  "), room)
 }
 
 impl Observer for Bars {
     fn step(&mut self, progress: &Progress) {
         let bar = self.bar.get_or_insert_with(|| {
-            let style = format!("{{prefix}} {{bar:{WIDTH}}} {{pos}}/{{len}}  {{msg}}");
+            let cells = width(screen().columns);
+            let style = format!("{{prefix}} {{bar:{cells}}} {{pos}}/{{len}}  {{msg}}");
             Bar::new(progress.total_steps, &style, progress.task)
         });
         bar.set_message(summary(progress, screen().columns));

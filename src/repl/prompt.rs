@@ -114,12 +114,12 @@ impl Prompt {
             Some(Ok(told)) => self.tell(&told),
             Some(Err(reason)) => (self.err)(&format!("error: {reason}")),
             None if trimmed.is_empty() => {}
-            None => self.evaluate(text),
+            None => return self.evaluate(text),
         }
         Then::Go
     }
 
-    fn evaluate(&mut self, text: &str) {
+    fn evaluate(&mut self, text: &str) -> Then {
         if self.autoreload {
             let done = self.session().reload();
             match done {
@@ -127,7 +127,7 @@ impl Prompt {
                 Err(failure) => {
                     self.complain(&failure);
                     if failure.kind == Kind::Interrupted {
-                        return;
+                        return Then::Go;
                     }
                 }
             }
@@ -135,8 +135,10 @@ impl Prompt {
         let outcome = self.session().cell(text);
         match outcome {
             Ok(outcome) => self.show(outcome),
+            Err(failure) if matches!(failure.kind, Kind::Exit(_)) => return Then::Leave,
             Err(failure) => self.complain(&failure),
         }
+        Then::Go
     }
 }
 

@@ -14,6 +14,20 @@ pub fn register(global: &mut Module) {
     global.combine(exported_module!(functions));
 }
 
+/// What `exit` ends a script with; the code is the program's.
+#[derive(Clone, Copy, Debug)]
+pub struct Exit(pub i32);
+
+fn end(ctx: &NativeCallContext, code: INT) -> Answer<()> {
+    let exit = i32::try_from(code)
+        .ok()
+        .filter(|code| (0..=255).contains(code));
+    let wrong = || Error::value("exit", code, "a code from 0 to 255");
+    let exit = exit.ok_or_else(wrong).at(ctx)?;
+    let token = Dynamic::from(Exit(exit));
+    Err(EvalAltResult::ErrorTerminated(token, ctx.call_position()).into())
+}
+
 /// How often a wait looks whether it should go on.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -59,6 +73,22 @@ mod functions {
     #[rhai_fn(global, name = "sleep", return_raw)]
     pub fn sleep_whole(ctx: NativeCallContext, seconds: INT) -> Answer<()> {
         super::wait(seconds as FLOAT).at(&ctx)
+    }
+
+    /// Ends the script, or leaves the prompt.
+    #[rhai_fn(global, return_raw)]
+    pub fn exit(ctx: NativeCallContext) -> Answer<()> {
+        end(&ctx, 0)
+    }
+
+    /// Ends the script and the program with an exit code, from 0 to 255; leaves the prompt.
+    ///
+    /// ```rhai
+    /// if 1 + 1 != 2 { exit(3); }
+    /// ```
+    #[rhai_fn(global, name = "exit", return_raw)]
+    pub fn exit_with(ctx: NativeCallContext, code: INT) -> Answer<()> {
+        end(&ctx, code)
     }
 
     /// Shows a value in the middle of a cell: in a notebook as a picture or a table where it is one,
@@ -130,7 +160,8 @@ mod functions {
         let answer: Answer<Dynamic> = f.call_within_context(&ctx, ());
         let was_interrupted = match &answer {
             Ok(_) => interrupt::is_set(),
-            Err(error) => matches!(error.unwrap_inner(), EvalAltResult::ErrorTerminated(..)),
+            Err(error) => matches!(error.unwrap_inner(), EvalAltResult::ErrorTerminated(why, _)
+                if !why.is::<super::Exit>()),
         };
         if !was_interrupted {
             return answer;

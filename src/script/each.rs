@@ -48,6 +48,10 @@ impl<'a> Each<'a> {
         };
         let source = || self.ctx.call_source().unwrap_or_default().to_string();
         answer.map_err(|error| {
+            // Wrapped, `try` would catch it.
+            if matches!(*error, EvalAltResult::ErrorTerminated(..)) {
+                return error;
+            }
             let caller = self.caller.to_string();
             EvalAltResult::ErrorInFunctionCall(caller, source(), error, Position::NONE).into()
         })

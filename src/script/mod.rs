@@ -52,6 +52,7 @@ mod train;
 mod tree;
 mod watched;
 
+pub use console::Exit;
 pub use docs::friendly;
 pub use error::ScriptError;
 pub use help::{explain, kind_of};

@@ -1,6 +1,6 @@
 //! Errors as people read them: what, where with the source line, by which calls, and what next.
 
-use crate::script::{Spot, friendly};
+use crate::script::{Exit, Spot, friendly};
 use rhai::{EvalAltResult, Position};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -14,6 +14,8 @@ pub enum Kind {
     Runtime,
     /// Somebody asked to stop.
     Interrupted,
+    /// The script called `exit` with this code.
+    Exit(i32),
     /// A fault of mlx-repl itself.
     Bug,
 }
@@ -55,7 +57,10 @@ impl Failure {
         }
         let kind = match current {
             EvalAltResult::ErrorParsing(..) => Kind::Syntax,
-            EvalAltResult::ErrorTerminated(..) => Kind::Interrupted,
+            EvalAltResult::ErrorTerminated(token, _) => match token.clone().try_cast::<Exit>() {
+                Some(Exit(code)) => Kind::Exit(code),
+                None => Kind::Interrupted,
+            },
             _ => Kind::Runtime,
         };
         let message = match kind {

@@ -167,6 +167,22 @@ impl Terminal {
         String::from_utf8_lossy(&self.written.0.lock().unwrap().raw).into_owned()
     }
 
+    /// Sends the program a signal.
+    pub fn signal(&self, name: &str) {
+        let number = self.child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &number])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until the program ends; its exit code.
+    #[track_caller]
+    pub fn ends(mut self) -> Option<i32> {
+        self.wait("end", |written| written.is_over);
+        self.child.wait().unwrap().code()
+    }
+
     /// Presses Ctrl-D; whether the program ends well.
     #[track_caller]
     pub fn leave(mut self) -> bool {

@@ -68,6 +68,26 @@ fn a_script_gets_its_arguments_and_standard_input_is_a_script() {
 }
 
 #[test]
+fn a_script_says_its_exit_code() {
+    let output = run(&["-e", "print(1); exit(4); print(2)"]);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        ("1\n", Some(4))
+    );
+    assert_eq!(err(&output), "");
+    assert_eq!(run(&["-e", "exit()"]).status.code(), Some(0));
+    // Nothing catches it.
+    let output = run(&[
+        "-e",
+        "try { [1].map(|x| exit(5)) } catch { print(3) } print(4)",
+    ]);
+    assert_eq!((out(&output).as_str(), output.status.code()), ("", Some(5)));
+    let output = run(&["-e", "exit(256)"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("from 0 to 255"), "{}", err(&output));
+}
+
+#[test]
 fn a_script_needs_no_command() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.rhai");

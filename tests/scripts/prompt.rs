@@ -406,7 +406,19 @@ fn what_other_languages_write_is_told_how_it_is_written_here() {
 }
 
 /// Input, and what its hint holds.
-const ELSEWHERE: [(&str, &str); 42] = [
+const ELSEWHERE: [(&str, &str); 54] = [
+    ("raise \"no\"", "`throw"),
+    ("class A { x }", "there are no classes"),
+    ("match x { 1 => 2 }", "`switch x"),
+    ("let mut y = 1", "every variable"),
+    ("try { 1 } except { 2 }", "catch (error)"),
+    ("list.map(x => x + 1)", "`|x| x + 1`"),
+    ("t.tolist()", "to_array"),
+    ("t.size()", "t.size"),
+    ("for x of list { }", "for x in list"),
+    ("let [x, y] = list", "list[1]"),
+    ("mx::random.normal([2])", "`mx::random::..`"),
+    ("dir(list)", "help(x)"),
     ("def f(x) { 3 }", "`fn name(a, b)"),
     ("def f(x):", "`fn name(a, b)"),
     ("function f(x) { 3 }", "`fn name(a, b)"),

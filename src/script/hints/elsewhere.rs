@@ -4,7 +4,21 @@
 type Known = (&'static [&'static str], &'static str);
 
 /// Names that stand for something wherever they are.
-const WORDS: [Known; 9] = [
+const WORDS: [Known; 14] = [
+    (&["raise"], "`throw \"text\"` raises an error"),
+    (
+        &["class", "struct"],
+        "there are no classes: a map holds values and closures, `#{ x: 1 }`",
+    ),
+    (
+        &["match"],
+        "one of several cases is `switch x { 1 => .., _ => .. }`",
+    ),
+    (&["mut"], "every variable may change: `let x = 1`"),
+    (
+        &["except"],
+        "an error is caught by `try { .. } catch (error) { .. }`",
+    ),
     (&["None", "null", "nil", "undefined"], "nothing is `()`"),
     (&["True"], "it is `true` here"),
     (&["False"], "it is `false` here"),
@@ -46,7 +60,15 @@ const VARIABLES: [Known; 6] = [
     (&["console", "sys", "os"], "`print(x)` writes a line"),
 ];
 
-const FUNCTIONS: [Known; 24] = [
+const FUNCTIONS: [Known; 26] = [
+    (
+        &["tolist", "to_list", "numpy"],
+        "`t.to_array()` makes lists of a tensor",
+    ),
+    (
+        &["dir", "vars"],
+        "`help(x)` lists what a value has, Tab behind `x.` too",
+    ),
     (
         &["print"],
         "`print` takes one value; several stand in one text: print(`${a} ${b}`)",
@@ -105,7 +127,10 @@ const FUNCTIONS: [Known; 24] = [
         "`mx::random::` has `uniform`, `normal`, `randint` and others",
     ),
     (&["any"], "`list.some(|x| ..)`; of a tensor `t.any()`"),
-    (&["length", "size", "count"], "`x.len()`"),
+    (
+        &["length", "size", "count"],
+        "`x.len()`; of a tensor `t.size` and `t.shape`",
+    ),
     (&["join"], "`text::join(list, \", \")`"),
 ];
 

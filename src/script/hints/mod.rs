@@ -80,6 +80,9 @@ pub fn hint(
 }
 
 fn variable_hint(name: &str, names: &[String], spot: Spot) -> Option<String> {
+    if name.contains("::") {
+        return Some(format!("`{name}` is a module: what it has is `{name}::..`"));
+    }
     if spot.before.trim_end().ends_with("import") {
         return Some(
             "modules such as `mx::` need no import; a script's path stands in quotes: \

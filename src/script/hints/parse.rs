@@ -71,6 +71,8 @@ fn of_words(text: &str, spot: Spot) -> Option<&'static str> {
         "or" => Some("one of two is `a || b`"),
         "not" => Some("the contrary is `!x`"),
         "is" => Some("`a == b` compares"),
+        "except" | "finally" => elsewhere::word("except"),
+        "of" if text.contains("iteration variable") => Some("a loop is `for x in list { .. }`"),
         "for" if text.contains("array literal") => {
             Some("a list of what becomes of each item is `list.map(|x| ..)`")
         }
@@ -89,6 +91,12 @@ fn of_missing(text: &str, spot: Spot) -> Option<&'static str> {
         && !spot.before.trim().is_empty()
     {
         return Some("a statement ends in `;`, and what was opened, as by `{`, is closed");
+    }
+    if rest.starts_with("=>") && !text.contains("switch") {
+        return Some("a closure is `|x| x + 1`");
+    }
+    if text.contains("name of a variable") && rest.starts_with(['[', '(']) {
+        return Some("each variable has a `let` of its own: `let x = list[0]; let y = list[1];`");
     }
     if text.contains("arguments to function call") && before_equals(spot) {
         return Some(
@@ -113,7 +121,8 @@ fn of_missing(text: &str, spot: Spot) -> Option<&'static str> {
 
 /// Whether the place is at or just behind `name=`.
 fn before_equals(spot: Spot) -> bool {
-    let single = |text: &str| text.starts_with('=') && !text.starts_with("==");
+    let single =
+        |text: &str| text.starts_with('=') && !text.starts_with("==") && !text.starts_with("=>");
     single(spot.rest) || spot.before.trim_end().ends_with('=')
 }
 
