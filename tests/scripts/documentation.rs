@@ -81,7 +81,7 @@ fn completion_knows_settings_and_properties_and_calls_nothing() {
     let cells = [
         "let config = #{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };",
         "let m = lm::qwen3(config, #{ seed: 1, tokenizer: lm::char_tokenizer(\"01\") });",
-        "let weights = tensor([1.0]); let all = #{ model: m };",
+        "let weights = tensor([1.0]); let all = #{ model: m }; let word = \"x\";",
         "fn danger() { throw \"called\" }",
     ];
     for cell in cells {
@@ -99,6 +99,9 @@ fn completion_knows_settings_and_properties_and_calls_nothing() {
         ("mx::softmax(weights, 0, #{ ax", ""),
         ("lm::qwen3(#{ see", ""),
         ("weights.T.sha", "shape"),
+        ("word.conta", "contains"),
+        ("word.starts", "starts_with"),
+        ("word.to_up", "to_upper"),
         ("dan", "danger"),
         ("// dan", ""),
         ("`${dan", "danger"),

@@ -41,6 +41,16 @@ fn begin_alike(a: &str, b: &str) -> bool {
 }
 
 impl Entry {
+    /// Whether a value of this type may be its first argument.
+    pub(super) fn takes_first(&self, kind: &str) -> bool {
+        self.signatures.iter().any(|signature| {
+            let arguments = signature.split_once('(').map_or("", |(_, rest)| rest);
+            let first = arguments.split([',', ')']).next().unwrap_or_default();
+            let of = first.split_once(": ").map_or("", |(_, of)| of);
+            of == kind && self.name.starts_with(char::is_alphabetic)
+        })
+    }
+
     pub(super) fn new(place: Place, name: String, mut parts: Vec<Part>) -> Self {
         parts.sort_by_key(|part| part.signature.len());
         let mut entry = Self {

@@ -118,6 +118,8 @@ impl Index {
     pub fn members_of(&self, kind: Option<&str>) -> Vec<String> {
         let of_type = |entry: &&Entry| match (&entry.place, kind) {
             (Place::Member(of), Some(kind)) => of == kind,
+            // Rhai's own functions are methods of their first argument.
+            (Place::Global, Some(kind)) => entry.is_standard && entry.takes_first(kind),
             (Place::Member(_), None) => true,
             _ => false,
         };
