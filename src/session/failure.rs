@@ -228,7 +228,8 @@ fn plain_text(error: &EvalAltResult) -> String {
     }
 }
 
-/// The text of an error with its parts in colours: what it is, where it is, what to do.
+/// The text of an error with its parts in colours: what it is, where it is, what to do. Few of them can be read
+/// on light and dark alike: places are dim and not blue, marks magenta and not red.
 pub fn coloured(rendered: &str) -> String {
     let paint = |code: &str, text: &str| format!("\u{1b}[{code}m{text}\u{1b}[0m");
     let line = |line: &str| {
@@ -237,21 +238,21 @@ pub fn coloured(rendered: &str) -> String {
         }
         let word = line.trim_start();
         if word.starts_with("--> ") || word.starts_with("called by ") {
-            return paint("34", line);
+            return paint("2", line);
         }
         if let Some(hint) = word.strip_prefix("hint: ") {
-            return format!("  {}: {hint}", paint("36", "hint"));
+            return format!("  {}: {hint}", paint("1", "hint"));
         }
         let Some((gutter, text)) = line.split_once(" | ") else {
             return line.to_string();
         };
-        let bar = paint("34", &format!("{gutter} |"));
+        let bar = paint("2", &format!("{gutter} |"));
         match text
             .find('^')
             .filter(|at| text[*at..].bytes().all(|c| c == b'^'))
         {
             Some(at) if gutter.trim().is_empty() => {
-                format!("{bar} {}{}", &text[..at], paint("1;31", &text[at..]))
+                format!("{bar} {}{}", &text[..at], paint("1;35", &text[at..]))
             }
             _ if gutter.trim().bytes().all(|c| c.is_ascii_digit()) => format!("{bar} {text}"),
             _ => line.to_string(),

@@ -309,7 +309,7 @@ fn errors_have_colours_where_they_are_wanted() {
     );
     terminal.session.borrow_mut().screen.colour = true;
     let coloured = terminal.shown("let q = nope + 1;");
-    assert!(coloured.contains("\u{1b}[1;31m^^^^"), "{coloured}");
+    assert!(coloured.contains("\u{1b}[1;35m^^^^"), "{coloured}");
     let mut bare = String::new();
     let mut inside = false;
     for c in coloured.chars() {
