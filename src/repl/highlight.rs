@@ -18,7 +18,8 @@ fn colour(kind: SpanKind) -> &'static str {
         SpanKind::Keyword => "\x1b[35m",
         SpanKind::String => "\x1b[32m",
         SpanKind::Number | SpanKind::Module => "\x1b[36m",
-        SpanKind::Function => "\x1b[1;34m",
+        // Bold alone: many terminals have a blue that is not seen on black.
+        SpanKind::Function => "\x1b[1m",
         SpanKind::Comment => FAINT,
         SpanKind::Unknown => "\x1b[31m",
         SpanKind::Name | SpanKind::Bracket | SpanKind::Operator => "",
