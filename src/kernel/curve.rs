@@ -80,7 +80,7 @@ impl Observer for Curve {
         }
         let (task, step, total) = (progress.task, progress.step, progress.total_steps);
         // A picture's title has no columns.
-        let summary = progress.summary().replace("  ", " · ");
+        let summary = progress.fields().join(" · ");
         self.line = format!("{task} {step}/{total} · {summary}");
         if self.drawn.is_none_or(|last| last.elapsed() >= PAUSE) {
             self.draw();

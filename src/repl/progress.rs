@@ -35,8 +35,7 @@ fn summary(progress: &Progress, columns: usize) -> String {
     let counted = progress.step.to_string().len() + 1 + digits;
     let before = progress.task.len() + 1 + width(columns) + 1 + counted + 2;
     let room = columns.saturating_sub(before + FREE);
-    let whole = progress.summary();
-    let mut fields: Vec<&str> = whole.split("  ").collect();
+    let mut fields = progress.fields();
     while fields.len() > 1 && fields.join("  ").chars().count() > room {
         fields.remove(fields.len() - 2);
     }

@@ -222,18 +222,37 @@ fn check(
             ));
         }
     }
-    let weights = settings.reward_weights.iter();
-    if let Some(bad) = weights.into_iter().find(|weight| !weight.is_finite()) {
-        return Err(Error::setting("reward_weights", bad, "finite numbers"));
+    settings.check()?;
+    settings.check_count(columns)?;
+    Ok(match settings.reward_weights.as_slice() {
+        [] => vec![1.0; columns],
+        weights => weights.to_vec(),
+    })
+}
+
+impl AdvantageSettings {
+    /// An error for a weight that is no number to multiply by.
+    pub fn check(&self) -> Result<()> {
+        let bad = self
+            .reward_weights
+            .iter()
+            .find(|weight| !weight.is_finite());
+        bad.map_or(Ok(()), |bad| {
+            Err(Error::setting("reward_weights", bad, "finite numbers"))
+        })
     }
-    match settings.reward_weights.len() {
-        0 => Ok(vec![1.0; columns]),
-        n if n == columns => Ok(settings.reward_weights.clone()),
-        n => Err(Error::setting(
-            "reward_weights",
-            format!("{n} weights"),
-            &format!("one for each of {columns} rewards"),
-        )),
+
+    /// An error for another number of weights than of rewards; none is 1 for each.
+    pub fn check_count(&self, rewards: usize) -> Result<()> {
+        match self.reward_weights.len() {
+            0 => Ok(()),
+            n if n == rewards => Ok(()),
+            n => Err(Error::setting(
+                "reward_weights",
+                format!("{n} weights"),
+                &format!("one for each of {rewards} rewards"),
+            )),
+        }
     }
 }
 

@@ -102,7 +102,7 @@ impl GrpoTrainer {
         settings: &EvalSettings,
     ) -> Result<Evaluation> {
         settings.check()?;
-        self.check_weights(rewards)?;
+        self.settings.advantage.check_count(rewards.len())?;
         let model = self.model.borrow();
         let mut sampler = self.settings.sampler.clone();
         let own = match settings.num_generations {

@@ -5,7 +5,6 @@ use super::loss::{at_least, entropy_threshold};
 use super::micro::{MicroBatch, micro_batches};
 use super::sample::Scored;
 use super::trainer::GrpoTrainer;
-use super::update::Entropies;
 use crate::error::Result;
 use crate::generate::Finish;
 use crate::mlx::Array;
@@ -27,6 +26,14 @@ pub(super) struct Lesson {
     pub reference: Option<Array>,
     /// How many tokens count.
     pub tokens: usize,
+}
+
+/// What a micro-batch must know of the entropies of its step.
+pub(super) struct Entropies {
+    /// For each micro-batch which tokens are learnt, `[B, T]`, where that was decided for all of them.
+    pub kept: Option<Vec<Array>>,
+    /// How many tokens a bonus is the mean of, where they are more than those of one part.
+    pub reach: Option<f32>,
 }
 
 impl GrpoTrainer {

@@ -84,19 +84,6 @@ impl GrpoTrainer {
         }
     }
 
-    /// An error if there is not one of `reward_weights` for each reward.
-    pub(super) fn check_weights(&self, rewards: &[Box<dyn Reward + '_>]) -> Result<()> {
-        match self.settings.advantage.reward_weights.len() {
-            0 => Ok(()),
-            n if n == rewards.len() => Ok(()),
-            n => {
-                let expected = format!("one for each of the {} rewards", rewards.len());
-                let found = format!("{n} weights");
-                Err(Error::setting("reward_weights", found, &expected))
-            }
-        }
-    }
-
     /// How much better each completion is than its group.
     pub(super) fn compare(
         &self,

@@ -179,10 +179,6 @@ impl GrpoSettings {
                 "from 0 to 1",
             ));
         }
-        let weights = self.advantage.reward_weights.iter();
-        if let Some(weight) = weights.into_iter().find(|weight| !weight.is_finite()) {
-            return Err(Error::setting("reward_weights", weight, "finite numbers"));
-        }
         if self.eval_steps > 0 && self.eval_dataset.is_none() {
             let expected = "0, or an `eval_dataset` beside it";
             return Err(Error::setting("eval_steps", self.eval_steps, expected));
@@ -195,6 +191,7 @@ impl GrpoSettings {
         self.penalties.check(None)?;
         self.engine.check()?;
         self.loss.check()?;
+        self.advantage.check()?;
         self.optim.check()
     }
 

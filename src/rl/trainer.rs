@@ -186,7 +186,7 @@ impl GrpoTrainer {
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let total = self.total_steps(source.len())?;
-        self.check_weights(rewards)?;
+        self.settings.advantage.check_count(rewards.len())?;
         let data = DataId::of(source);
         if self.resumed {
             self.position.check(data)?;
@@ -338,7 +338,7 @@ impl GrpoTrainer {
         if rows.is_empty() {
             return Err(Error::value("rows", "none", "at least one row"));
         }
-        self.check_weights(rewards)?;
+        self.settings.advantage.check_count(rewards.len())?;
         let said = rewards.iter_mut().filter_map(|reward| reward.refresh());
         self.notes.extend(said);
         let again = |_, count| rows.iter().cycle().take(count).cloned().collect();

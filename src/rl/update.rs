@@ -1,7 +1,7 @@
 //! One update: from a scored batch of completions to a step of the optimiser.
 
 use super::gathered::{Gathered, compared, masked_mean};
-use super::lesson::Lesson;
+use super::lesson::{Entropies, Lesson};
 use super::loss::{LossInputs, LossSettings, Ratio, loss};
 use super::sample::Scored;
 use super::trainer::GrpoTrainer;
@@ -55,14 +55,6 @@ struct Whole {
     /// Those of them that something is learnt from, and their rows.
     learnt: usize,
     learnt_rows: usize,
-}
-
-/// What a micro-batch must know of the entropies of its step.
-pub(super) struct Entropies {
-    /// For each micro-batch which tokens are learnt, `[B, T]`, where that was decided for all of them.
-    pub kept: Option<Vec<Array>>,
-    /// How many tokens a bonus is the mean of, where they are more than those of one part.
-    pub reach: Option<f32>,
 }
 
 impl GrpoTrainer {

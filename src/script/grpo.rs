@@ -381,10 +381,9 @@ mod members {
             s.optional("temperature", &mut e.temperature)?;
             s.count("num_generations", &mut e.num_generations)?;
             s.float("pass_threshold", &mut e.pass_threshold)?;
-            let mut longest = e.max_completion_length.unwrap_or_default();
-            if s.has("max_completion_length") {
-                s.count("max_completion_length", &mut longest)?;
-                e.max_completion_length = Some(longest);
+            if let Some(n) = s.integer("max_completion_length")? {
+                let wrong = |_| Error::setting("max_completion_length", n, "at least 1");
+                e.max_completion_length = Some(usize::try_from(n).map_err(wrong)?);
             }
             s.count("batch_size", &mut e.batch_size)?;
             e.check()?;

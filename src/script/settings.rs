@@ -66,11 +66,6 @@ impl Settings {
         self.map.remove(name).filter(|value| !value.is_unit())
     }
 
-    /// Whether a key is there.
-    pub fn has(&self, name: &str) -> bool {
-        self.map.get(name).is_some_and(|value| !value.is_unit())
-    }
-
     /// An error for a key that others know by this name: what it is here, or why it is not.
     pub fn refuse(&mut self, name: &str, instead: &str) -> Result<()> {
         match self.map.remove(name).filter(|value| !value.is_unit()) {

@@ -16,8 +16,13 @@ pub struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    /// The numbers that people look at.
+    /// The numbers that people look at, in one line.
     pub fn summary(&self) -> String {
+        self.fields().join("  ")
+    }
+
+    /// The same one by one, the time last.
+    pub fn fields(&self) -> Vec<String> {
         let mut parts = Vec::new();
         for (label, name, digits) in [
             ("reward", "reward", 3),
@@ -44,7 +49,7 @@ impl Progress<'_> {
                 format!("{} left", clock(seconds))
             }
         });
-        parts.join("  ")
+        parts
     }
 }
 

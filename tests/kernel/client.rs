@@ -161,20 +161,19 @@ impl Kernel {
         self.answer(&id)
     }
 
-    /// Sends a cell that may ask, and waits for nothing.
-    pub fn send_asking_cell(&mut self, code: &str) -> String {
-        self.request(
-            "execute_request",
-            &json!({"code": code, "allow_stdin": true}),
-        )
-    }
-
     /// Sends a cell and waits for nothing.
     pub fn send_cell(&mut self, code: &str) -> String {
-        self.request(
-            "execute_request",
-            &json!({"code": code, "allow_stdin": false}),
-        )
+        self.send_code(code, false)
+    }
+
+    /// The same of a cell that may ask.
+    pub fn send_asking_cell(&mut self, code: &str) -> String {
+        self.send_code(code, true)
+    }
+
+    fn send_code(&mut self, code: &str, may_ask: bool) -> String {
+        let content = json!({"code": code, "allow_stdin": may_ask});
+        self.request("execute_request", &content)
     }
 
     /// What comes of a request.
